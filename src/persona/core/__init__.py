@@ -1,0 +1,1 @@
+"""Vocabulary of the whole package; imports nothing from the rest of persona."""

@@ -1,0 +1,1 @@
+"""Pure maths on tensors: no networks, no files, no state."""
