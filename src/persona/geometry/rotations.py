@@ -117,7 +117,7 @@ def multiply_quaternions(left: Quaternions, right: Quaternions) -> Quaternions:
 
 
 def slerp(start: Quaternions, end: Quaternions, share: Float[Tensor, "*batch"]) -> Quaternions:
-    """Go ``share`` of the shorter way from ``start`` to ``end`` at constant speed (Shoemake 1985)."""
+    """Go ``share`` of the shorter way from start to end at constant speed (Shoemake 1985)."""
     cosine = (start * end).sum(-1, keepdim=True)
     end = torch.where(cosine < 0, -end, end)
     cosine = cosine.abs().clamp(max=1.0)

@@ -1,12 +1,29 @@
 """Observation: what perception saw in one photo."""
 
+import enum
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from persona.core.checks import check_finite, check_range
 from persona.core.types import Mask
+
+
+class Part(enum.IntEnum):
+    """What a pixel of the person shows."""
+
+    BACKGROUND = 0
+    SKIN = 1
+    """Face, neck, arms, legs, hands: uncovered."""
+    HAIR = 2
+    """Hair, beard excepted, and hats."""
+    UPPER = 3
+    """Clothes of the upper body, and one-piece clothes."""
+    LOWER = 4
+    """Trousers, shorts, skirts."""
+    SHOES = 5
+    """Shoes, and socks that belong to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +46,8 @@ class Observation:
     """Visibility in [0, 1]."""
     body_world: Float[Tensor, "33 3"]
     """The same points in space [m], origin between the hips; x right, y up, z to the viewer."""
+    parts: Int[Tensor, "h w"]
+    """A `Part` for every pixel, guessed from landmarks and colour."""
     face: Float[Tensor, "478 3"] | None = None
     """MediaPipe face mesh with irises: x, y [px] and relative depth in the same scale, z away."""
     left_hand: Float[Tensor, "21 3"] | None = None
