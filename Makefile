@@ -1,0 +1,80 @@
+# Everything to set up, show and check persona. Two goals for most people: demo and test.
+#
+#   make demo    environment, build, and an avatar of the project's own sample photo in out/
+#   make test    environment, build, all checks and all tests
+#   make check   formatting, lint, types, import direction, architecture
+#   make clean   forget build results and stamps, keep the environment
+#
+# PYTHON chooses the interpreter of the environment: make demo PYTHON=python3.12
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+STAMPS := $(VENV)/stamps
+OUT := out
+# Small tensors are slower on many threads than on one; the code that gains from more asks for it.
+export OMP_NUM_THREADS ?= 1
+# The checker's version is pinned: asking for news would need a network.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
+
+.PHONY: help demo test check unit clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 13); \
+	  sys.exit(None if ok else f"persona needs Python 3.11 or 3.12 (MediaPipe has no wheels for others); $(PYTHON) is {sys.version.split()[0]}.\nName another: make demo PYTHON=python3.11")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) lacks the venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# Packages first and alone, so that editing our own code never installs them again.
+$(STAMPS)/packages: $(STAMPS)/venv pyproject.toml constraints.txt tools/requirements.py
+	$(PIP) install -c constraints.txt $$($(BIN)/python tools/requirements.py build run)
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/packages
+	$(PIP) install -c constraints.txt $$($(BIN)/python tools/requirements.py dev)
+	@touch $@
+
+$(STAMPS)/build: $(STAMPS)/packages $(NATIVE_SOURCES) src/persona/__init__.py
+	@command -v $${CXX:-c++} >/dev/null || { \
+	  echo "No C++ compiler found. On Debian or Ubuntu: apt-get install build-essential" >&2; exit 1; }
+	$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# MediaPipe's cv2 links to it; a server without a screen often lacks it.
+$(STAMPS)/libraries: $(STAMPS)/packages
+	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libGL.so.1"); ctypes.CDLL("libglib-2.0.so.0")' || { \
+	  echo "A system library that cv2 needs is missing (see above)." >&2; \
+	  echo "On Debian or Ubuntu: apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
+	@touch $@
+
+demo: $(STAMPS)/build $(STAMPS)/libraries
+	@mkdir -p $(OUT)
+	$(BIN)/persona sample --out $(OUT)/sample.png
+	$(BIN)/persona create $(OUT)/sample.png --out $(OUT)/sample.persona
+
+test: check unit
+
+unit: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
+	$(BIN)/python -m pytest --quiet
+
+check: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+	$(BIN)/python -m pytest --quiet tests/architecture
+
+clean:
+	rm -rf build dist $(OUT) $(STAMPS) src/persona/_native/*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache
