@@ -1,0 +1,1 @@
+"""Perception: one photo in, what it shows of one person out."""
