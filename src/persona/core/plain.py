@@ -2,11 +2,12 @@
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from persona.core.errors import FileFormatError
 
@@ -15,6 +16,9 @@ Leaf = Callable[[str, Any], Any]
 """Handles values that JSON cannot hold: ``(where, value) -> plain value``."""
 ReadLeaf = Callable[[str, Any, Any], Any]
 """The way back: ``(where, annotation, plain value) -> value``."""
+
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""JSON has no such numbers; where a float is expected, these names stand for them."""
 
 
 def to_plain(value: Any, *, where: str = "", leaf: Leaf | None = None) -> Any:
@@ -40,6 +44,8 @@ def to_plain(value: Any, *, where: str = "", leaf: Leaf | None = None) -> Any:
         return value.value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return _NOT_FINITE[str(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
@@ -194,6 +200,7 @@ def _scalar_from_plain(hint: type, value: Any, where: str) -> Any:
         right = isinstance(value, int) and not isinstance(value, bool)
     elif hint is float:
         right = isinstance(value, int | float) and not isinstance(value, bool)
+        right = right or (isinstance(value, str) and value in _NOT_FINITE.values())
     elif hint is str:
         right = isinstance(value, str)
     elif hint is type(None):
@@ -204,7 +211,7 @@ def _scalar_from_plain(hint: type, value: Any, where: str) -> Any:
         raise _wrong(where, f"of type {hint.__name__}", value)
     if hint is float:
         try:
-            return float(value)
+            return float(value)  # also reads the three names that are not finite
         except OverflowError as error:
             raise _wrong(where, "a number that a float can hold", value) from error
     return value
