@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from persona.core.timing import measured, peak_memory
+from persona.core.timing import measured
 
 
 def test_a_block_is_measured_and_then_stands_still():
