@@ -1,0 +1,101 @@
+/* The C ABI of persona's native core: plain pointers and numbers, no Python, no torch.
+ *
+ * Every function returns one of the persona_status values, touches only the memory it is handed,
+ * and gives the same bits for any thread count. Arrays are C-contiguous float32 unless said
+ * otherwise; callers check shapes before they come here.
+ */
+#ifndef PERSONA_NATIVE_H
+#define PERSONA_NATIVE_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define PERSONA_API __attribute__((visibility("default")))
+#else
+#define PERSONA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised whenever a signature below changes. */
+#define PERSONA_ABI_VERSION 1
+
+enum persona_status {
+  PERSONA_OK = 0,
+  PERSONA_OUT_OF_MEMORY = 1,
+  PERSONA_TOO_MANY_ENTRIES = 2, /* more than 2^31 pairs of Gaussian and tile */
+  PERSONA_UNKNOWN_ISA = 3,
+  PERSONA_UNKNOWN_CHANNELS = 4,
+  PERSONA_NO_FORWARD = 5, /* backward without the forward it belongs to */
+  PERSONA_BAD_INDEX = 6,  /* a face names a vertex that is not there */
+};
+
+/* Instruction sets, slowest first. */
+enum persona_isa { PERSONA_BASELINE = 0, PERSONA_AVX2 = 1, PERSONA_AVX512 = 2 };
+
+/* Most feature channels of one pass. */
+#define PERSONA_MAX_CHANNELS 32
+
+typedef struct persona_workspace persona_workspace;
+
+/* A pinhole camera; a Gaussian's jacobian is taken no further off axis than the limits. */
+typedef struct persona_camera {
+  double rotation[9];    /* world to camera, row-major */
+  double translation[3]; /* [m] */
+  double focal[2];       /* [px] */
+  double center[2];      /* [px] */
+  double tan_min[2];     /* limits of x/z and y/z inside the jacobian [-] */
+  double tan_max[2];
+  double eps2d; /* added to both variances of the ellipse [px^2] */
+  double near;  /* Gaussians at or before this depth draw nothing [m] */
+} persona_camera;
+
+PERSONA_API int persona_abi_version(void);
+PERSONA_API int persona_isa_runs(int isa); /* 1 when built in and this processor has it */
+
+PERSONA_API persona_workspace* persona_workspace_create(void);
+PERSONA_API void persona_workspace_destroy(persona_workspace* workspace);
+PERSONA_API int64_t persona_workspace_bytes(const persona_workspace* workspace);
+
+/* 3D Gaussians to ellipses. covariances (n,6: xx xy xz yy yz zz), or NULL with quats (n,4 wxyz,
+ * any length) and scales (n,3 standard deviations). Culled Gaussians get a zero conic. */
+PERSONA_API int persona_project_forward(
+    int isa, int threads, int64_t n, const persona_camera* camera, const float* means,
+    const float* covariances, const float* quats, const float* scales, float* means2d,
+    float* conics, float* depths);
+
+/* Its vector-Jacobian product. Exactly the gradients of the inputs given are written. */
+PERSONA_API int persona_project_backward(
+    int isa, int threads, int64_t n, const persona_camera* camera, const float* means,
+    const float* covariances, const float* quats, const float* scales, const float* grad_means2d,
+    const float* grad_conics, const float* grad_depths, float* grad_means,
+    float* grad_covariances, float* grad_quats, float* grad_scales);
+
+/* Ellipses to an image (channels, height, width) and a transmittance (height, width): the window
+ * of the picture whose first pixel is (left, top). The workspace remembers the order for the
+ * backward pass that follows. */
+PERSONA_API int persona_rasterize_forward(
+    persona_workspace* workspace, int isa, int threads, int64_t n, int channels,
+    const float* means2d, const float* conics, const float* opacities, const float* features,
+    const float* depths, int left, int top, int width, int height, float* image,
+    float* transmittance);
+
+PERSONA_API int persona_rasterize_backward(
+    persona_workspace* workspace, int isa, int threads, const float* opacities,
+    const float* features, const float* image,
+    const float* transmittance, const float* grad_image, const float* grad_alpha,
+    float* grad_means2d, float* grad_conics, float* grad_opacities, float* grad_features);
+
+/* Nearest triangle of every pixel: face (height, width; -1 for none), perspective-correct
+ * barycentric coordinates (height, width, 3) and depth (height, width; 0 for none). */
+PERSONA_API int persona_rasterize_mesh(
+    int threads, int64_t vertex_count, int64_t face_count, const float* vertices2d,
+    const float* depths, const int32_t* faces, int width, int height, double near,
+    int32_t* face_ids, float* barycentric, float* depth);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,170 @@
+// The C ABI: picks the instruction set, cuts work into chunks, keeps exceptions inside.
+#include <algorithm>
+#include <new>
+
+#include "binning.h"
+#include "kernels.h"
+#include "thread_pool.h"
+#include "workspace.h"
+
+namespace persona {
+PERSONA_DECLARE_KERNELS(baseline)
+#if PERSONA_X86
+PERSONA_DECLARE_KERNELS(avx2)
+PERSONA_DECLARE_KERNELS(avx512)
+#endif
+
+namespace {
+
+const KernelTable* table_of(int isa) {
+  if (!persona_isa_runs(isa)) return nullptr;
+#if PERSONA_X86
+  if (isa == PERSONA_AVX2) return &avx2::kernels;
+  if (isa == PERSONA_AVX512) return &avx512::kernels;
+#endif
+  return &baseline::kernels;
+}
+
+int chunks_of(int64_t n) { return static_cast<int>((n + kGaussianChunk - 1) / kGaussianChunk); }
+
+// Calls kernel(begin, end) over fixed ranges of Gaussians.
+template <class Kernel>
+void over_gaussians(int threads, int64_t n, Kernel kernel) {
+  for_chunks(threads, chunks_of(n), [=](int chunk, int) {
+    const int64_t begin = static_cast<int64_t>(chunk) * kGaussianChunk;
+    kernel(begin, std::min<int64_t>(n, begin + kGaussianChunk));
+  });
+}
+
+SplatJob splat_job(const persona_workspace& w, const float* features) {
+  SplatJob job = {};
+  job.channels = w.channels, job.width = w.width, job.height = w.height, job.tiles_x = w.tiles_x;
+  job.prepared = w.prepared.get<float>();
+  job.boxes = w.boxes.get<int16_t>();
+  job.features = features;
+  job.tile_start = w.tile_start.get<uint32_t>();
+  job.entries = w.entries.get<uint32_t>();
+  job.hits = w.hits.get<uint16_t>();
+  job.slot_begin = w.slot_begin.get<uint32_t>();
+  return job;
+}
+
+}  // namespace
+}  // namespace persona
+
+using namespace persona;
+
+int persona_abi_version(void) { return PERSONA_ABI_VERSION; }
+
+int persona_isa_runs(int isa) {
+  if (isa == PERSONA_BASELINE) return 1;
+#if PERSONA_X86
+  __builtin_cpu_init();
+  if (isa == PERSONA_AVX2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  if (isa == PERSONA_AVX512)
+    return persona_isa_runs(PERSONA_AVX2) && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+#endif
+  return 0;
+}
+
+persona_workspace* persona_workspace_create(void) { return new (std::nothrow) persona_workspace; }
+void persona_workspace_destroy(persona_workspace* workspace) { delete workspace; }
+int64_t persona_workspace_bytes(const persona_workspace* workspace) { return workspace->bytes(); }
+
+int persona_project_forward(int isa, int threads, int64_t n, const persona_camera* camera,
+                            const float* means, const float* covariances, const float* quats,
+                            const float* scales, float* means2d, float* conics, float* depths) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  ProjectJob job = {};
+  job.camera = camera, job.means = means, job.covariances = covariances, job.quats = quats;
+  job.scales = scales, job.means2d = means2d, job.conics = conics, job.depths = depths;
+  over_gaussians(threads, n,
+                 [&](int64_t begin, int64_t end) { kernels->project_forward(job, begin, end); });
+  return PERSONA_OK;
+}
+
+int persona_project_backward(int isa, int threads, int64_t n, const persona_camera* camera,
+                             const float* means, const float* covariances, const float* quats,
+                             const float* scales, const float* grad_means2d,
+                             const float* grad_conics, const float* grad_depths,
+                             float* grad_means, float* grad_covariances, float* grad_quats,
+                             float* grad_scales) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  ProjectJob job = {};
+  job.camera = camera, job.means = means, job.covariances = covariances, job.quats = quats;
+  job.scales = scales, job.grad_means2d = grad_means2d, job.grad_conics = grad_conics;
+  job.grad_depths = grad_depths, job.grad_means = grad_means;
+  job.grad_covariances = grad_covariances, job.grad_quats = grad_quats;
+  job.grad_scales = grad_scales;
+  over_gaussians(threads, n,
+                 [&](int64_t begin, int64_t end) { kernels->project_backward(job, begin, end); });
+  return PERSONA_OK;
+}
+
+int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads, int64_t n,
+                              int channels, const float* means2d, const float* conics,
+                              const float* opacities, const float* features, const float* depths,
+                              int left, int top, int width, int height, float* image,
+                              float* transmittance) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  if (channels < 1 || channels > PERSONA_MAX_CHANNELS) return PERSONA_UNKNOWN_CHANNELS;
+  persona_workspace& w = *workspace;
+  try {
+    w.gaussian_count = -1;  // until the pass is whole, there is nothing to differentiate
+    PrepareJob prepare = {};
+    prepare.means2d = means2d, prepare.conics = conics, prepare.opacities = opacities;
+    prepare.depths = depths, prepare.left = left, prepare.top = top;
+    prepare.width = width, prepare.height = height;
+    const int status = bin_gaussians(w, *kernels, threads, prepare, n);
+    if (status != PERSONA_OK) return status;
+    w.channels = channels, w.width = width, w.height = height;
+    SplatJob job = splat_job(w, features);
+    job.image = image, job.transmittance = transmittance;
+    for_chunks(threads, w.tiles_x * w.tiles_y,
+               [&](int tile, int) { kernels->splat_forward(job, tile); });
+    w.gaussian_count = n;
+    return PERSONA_OK;
+  } catch (const std::bad_alloc&) {
+    return PERSONA_OUT_OF_MEMORY;
+  }
+}
+
+int persona_rasterize_backward(persona_workspace* workspace, int isa, int threads,
+                               const float* opacities, const float* features, const float* image,
+                               const float* transmittance,
+                               const float* grad_image, const float* grad_alpha,
+                               float* grad_means2d, float* grad_conics, float* grad_opacities,
+                               float* grad_features) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  persona_workspace& w = *workspace;
+  if (w.gaussian_count < 0) return PERSONA_NO_FORWARD;
+  try {
+    SplatJob job = splat_job(w, features);
+    // Inputs only: the kernels that differentiate write neither.
+    job.image = const_cast<float*>(image);
+    job.transmittance = const_cast<float*>(transmittance);
+    job.grad_image = grad_image, job.grad_alpha = grad_alpha;
+    job.slot_stride = (kGeometrySums + w.channels + 3) / 4 * 4;
+    job.slots = w.slots.hold<float>(static_cast<size_t>(w.entry_count) * job.slot_stride);
+    job.slot_used = w.slot_used.hold<uint8_t>(w.entry_count);
+    for_chunks(threads, w.tiles_x * w.tiles_y,
+               [&](int tile, int) { kernels->splat_backward(job, tile); });
+    ReduceJob reduce = {w.channels,     job.slot_stride, job.prepared,   opacities,
+                        job.slot_begin, job.slots,       job.slot_used,  grad_means2d,
+                        grad_conics,    grad_opacities,  grad_features};
+    over_gaussians(threads, w.gaussian_count, [&](int64_t begin, int64_t end) {
+      kernels->splat_reduce(reduce, begin, end);
+    });
+    return PERSONA_OK;
+  } catch (const std::bad_alloc&) {
+    return PERSONA_OUT_OF_MEMORY;
+  }
+}

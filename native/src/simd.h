@@ -1,0 +1,246 @@
+// Sixteen float lanes, one per pixel of a 4x4 block, made of the widest vectors this compilation
+// may use: one of 16, two of 8 or four of 4. Everything here is internal to its translation unit.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+constexpr int kParts = 16 / kWidth;
+
+#define PERSONA_INLINE static inline __attribute__((always_inline))
+
+typedef float Vec __attribute__((vector_size(4 * kWidth)));
+typedef int32_t IntVec __attribute__((vector_size(4 * kWidth)));
+
+struct Lanes {
+  Vec part[kParts];
+};
+
+// The compiler folds x - 0 to a bare broadcast; x + 0 would cost an addition.
+PERSONA_INLINE Vec broadcast(float x) { return x - Vec{}; }
+
+PERSONA_INLINE Lanes lanes(float x) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = broadcast(x);
+  return r;
+}
+
+PERSONA_INLINE Lanes load(const float* p) {
+  Lanes r;
+  memcpy(&r, p, sizeof r);
+  return r;
+}
+
+PERSONA_INLINE void store(float* p, const Lanes& a) { memcpy(p, &a, sizeof a); }
+
+#define PERSONA_LANE_OPERATOR(op)                                       \
+  PERSONA_INLINE Lanes operator op(const Lanes& a, const Lanes& b) {    \
+    Lanes r;                                                            \
+    for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] op b.part[k]; \
+    return r;                                                           \
+  }                                                                     \
+  PERSONA_INLINE Lanes operator op(const Lanes& a, float b) {           \
+    Lanes r;                                                            \
+    for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] op broadcast(b); \
+    return r;                                                           \
+  }                                                                     \
+  PERSONA_INLINE Lanes operator op(float a, const Lanes& b) {           \
+    Lanes r;                                                            \
+    for (int k = 0; k < kParts; ++k) r.part[k] = broadcast(a) op b.part[k]; \
+    return r;                                                           \
+  }
+PERSONA_LANE_OPERATOR(+)
+PERSONA_LANE_OPERATOR(-)
+PERSONA_LANE_OPERATOR(*)
+PERSONA_LANE_OPERATOR(/)
+#undef PERSONA_LANE_OPERATOR
+
+// A yes or no per lane.
+#if defined(__AVX512F__)
+struct Mask {
+  __mmask16 bits;
+};
+PERSONA_INLINE Mask at_least(const Lanes& a, float b) {
+  return {_mm512_cmp_ps_mask((__m512)a.part[0], _mm512_set1_ps(b), _CMP_GE_OQ)};
+}
+PERSONA_INLINE Mask greater(const Lanes& a, float b) {
+  return {_mm512_cmp_ps_mask((__m512)a.part[0], _mm512_set1_ps(b), _CMP_GT_OQ)};
+}
+PERSONA_INLINE Mask operator&(Mask a, Mask b) { return {_kand_mask16(a.bits, b.bits)}; }
+PERSONA_INLINE bool any(Mask m) { return m.bits != 0; }
+PERSONA_INLINE Lanes select(Mask m, const Lanes& yes, const Lanes& no) {
+  Lanes r;
+  r.part[0] = (Vec)_mm512_mask_blend_ps(m.bits, (__m512)no.part[0], (__m512)yes.part[0]);
+  return r;
+}
+PERSONA_INLINE Lanes or_zero(Mask m, const Lanes& yes) {
+  Lanes r;
+  r.part[0] = (Vec)_mm512_maskz_mov_ps(m.bits, (__m512)yes.part[0]);
+  return r;
+}
+#else
+struct Mask {
+  IntVec part[kParts];
+};
+PERSONA_INLINE Mask at_least(const Lanes& a, float b) {
+  Mask r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] >= broadcast(b);
+  return r;
+}
+PERSONA_INLINE Mask greater(const Lanes& a, float b) {
+  Mask r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] > broadcast(b);
+  return r;
+}
+PERSONA_INLINE Mask operator&(const Mask& a, const Mask& b) {
+  Mask r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] & b.part[k];
+  return r;
+}
+PERSONA_INLINE bool any(const Mask& m) {
+  IntVec joined = m.part[0];
+  for (int k = 1; k < kParts; ++k) joined |= m.part[k];
+#if defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)joined) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_ps((__m128)joined) != 0;
+#else
+  int32_t sum = 0;
+  for (int i = 0; i < kWidth; ++i) sum |= joined[i];
+  return sum != 0;
+#endif
+}
+PERSONA_INLINE Lanes select(const Mask& m, const Lanes& yes, const Lanes& no) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = m.part[k] ? yes.part[k] : no.part[k];
+  return r;
+}
+PERSONA_INLINE Lanes or_zero(const Mask& m, const Lanes& yes) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = (Vec)(m.part[k] & (IntVec)yes.part[k]);
+  return r;
+}
+#endif
+
+PERSONA_INLINE Lanes smaller(const Lanes& a, float b) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) {
+    const Vec limit = broadcast(b);
+    r.part[k] = a.part[k] < limit ? a.part[k] : limit;
+  }
+  return r;
+}
+
+// 2^x to 2e-7 relative for -126 < x < 127; anything else gives garbage without harm.
+PERSONA_INLINE Lanes exp2_lanes(const Lanes& x) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) {
+#if defined(__AVX512F__)
+    const Vec whole = (Vec)_mm512_roundscale_ps((__m512)x.part[k], 8);
+#else
+    // Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the mantissa.
+    const Vec shifted = x.part[k] + broadcast(12582912.0f);
+    const Vec whole = shifted - broadcast(12582912.0f);
+#endif
+    const Vec f = x.part[k] - whole;
+    // Taylor coefficients ln(2)^n / n!, |f| <= 1/2.
+    Vec p = f * broadcast(1.5403530e-4f) + broadcast(1.3333558e-3f);
+    p = p * f + broadcast(9.6181291e-3f);
+    p = p * f + broadcast(5.5504109e-2f);
+    p = p * f + broadcast(2.4022651e-1f);
+    p = p * f + broadcast(6.9314718e-1f);
+    p = p * f + broadcast(1.0f);
+#if defined(__AVX512F__)
+    r.part[k] = (Vec)_mm512_scalef_ps((__m512)p, (__m512)whole);
+#else
+    r.part[k] = (Vec)((IntVec)p + ((IntVec)shifted << 23));
+#endif
+  }
+  return r;
+}
+
+// One level of the transposing sum: lane i of the result holds a[i] + a[i ^ d] where bit d of i is
+// clear, and b[i] + b[i ^ d] where it is set.
+#if defined(__clang__) || __GNUC__ >= 12
+template <int d>
+PERSONA_INLINE Vec fold_pair(Vec a, Vec b) {
+#if defined(__AVX512F__)
+#define PERSONA_PICK(i) (((i) & d) ? (i) + 16 : (i))
+#define PERSONA_SWAP(i) (((i) & d) ? ((i) ^ d) + 16 : ((i) ^ d))
+#define PERSONA_ALL(f)                                                                         \
+  f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), \
+      f(15)
+#elif defined(__AVX2__)
+#define PERSONA_PICK(i) (((i) & d) ? (i) + 8 : (i))
+#define PERSONA_SWAP(i) (((i) & d) ? ((i) ^ d) + 8 : ((i) ^ d))
+#define PERSONA_ALL(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#else
+#define PERSONA_PICK(i) (((i) & d) ? (i) + 4 : (i))
+#define PERSONA_SWAP(i) (((i) & d) ? ((i) ^ d) + 4 : ((i) ^ d))
+#define PERSONA_ALL(f) f(0), f(1), f(2), f(3)
+#endif
+  return __builtin_shufflevector(a, b, PERSONA_ALL(PERSONA_PICK)) +
+         __builtin_shufflevector(a, b, PERSONA_ALL(PERSONA_SWAP));
+#undef PERSONA_PICK
+#undef PERSONA_SWAP
+#undef PERSONA_ALL
+}
+#else
+template <int d>
+PERSONA_INLINE Vec fold_pair(Vec a, Vec b) {
+  Vec r;
+  for (int i = 0; i < kWidth; ++i) r[i] = (i & d) ? b[i] + b[i ^ d] : a[i] + a[i ^ d];
+  return r;
+}
+#endif
+
+template <int count, int d>
+PERSONA_INLINE Vec fold_level(const Vec* v) {
+  if constexpr (d == kWidth) {
+    return v[0];
+  } else {
+    constexpr int half = (count + 1) / 2;
+    Vec next[half];
+    for (int i = 0; i < count / 2; ++i) next[i] = fold_pair<d>(v[2 * i], v[2 * i + 1]);
+    if constexpr (count % 2 == 1) next[half - 1] = fold_pair<d>(v[count - 1], v[count - 1]);
+    return fold_level<half, 2 * d>(next);
+  }
+}
+
+template <int count, int total>
+PERSONA_INLINE void sum_group(const Lanes* v, float* sums) {
+  Vec joined[count];
+  for (int i = 0; i < count; ++i) {
+    joined[i] = v[i].part[0];
+    for (int k = 1; k < kParts; ++k) joined[i] += v[i].part[k];
+  }
+  const Vec r = fold_level<count, 1>(joined);
+  memcpy(sums, &r, sizeof(float) * count);
+  if constexpr (total > count) {
+    constexpr int rest = total - count;
+    sum_group<(rest < kWidth ? rest : kWidth), rest>(v + count, sums + count);
+  }
+}
+
+// sums[i] = sum over the lanes of v[i], for all i < count, in a fixed order.
+template <int count>
+PERSONA_INLINE void sum_lanes(const Lanes* v, float* sums) {
+  sum_group<(count < kWidth ? count : kWidth), count>(v, sums);
+}
+
+}  // namespace

@@ -1,0 +1,147 @@
+// Gradients of one 16x16 tile: walks front to back like the forward pass, one slot per Gaussian.
+#include "block.h"
+
+namespace persona {
+namespace PERSONA_ISA {
+namespace {
+
+constexpr int kPrefetch = 8;  // entries ahead
+
+template <int channels>
+struct TileGradients {
+  alignas(64) float image[kBlocksPerTile][channels][16];
+  alignas(64) float alpha[kBlocksPerTile][16];
+  alignas(64) float transmittance[kBlocksPerTile][16];  // 0 once a pixel is finished
+  alignas(64) float remaining[kBlocksPerTile][16];  // gradient . colour of everything behind
+};
+
+template <int channels>
+PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y,
+                               TileGradients<channels>& t) {
+  const size_t plane = (size_t)job.width * job.height;
+  for (int block = 0; block < kBlocksPerTile; ++block) {
+    const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
+    for (int k = 0; k < channels; ++k) store(t.image[block][k], lanes(0.0f));
+    store(t.alpha[block], lanes(0.0f));
+    store(t.transmittance[block], lanes(0.0f));
+    store(t.remaining[block], lanes(0.0f));
+    for (int r = 0; r < in.rows; ++r) {
+      const size_t at = (size_t)(tile_y + (block / 4) * kBlock + r) * job.width + tile_x +
+                        (block % 4) * kBlock;
+      for (int c = 0; c < in.columns; ++c) {
+        const int lane = 4 * r + c;
+        t.alpha[block][lane] = job.grad_alpha[at + c];
+        t.transmittance[block][lane] = 1.0f;
+        t.remaining[block][lane] = job.grad_alpha[at + c] * (1.0f - job.transmittance[at + c]);
+      }
+      for (int k = 0; k < job.channels; ++k)
+        for (int c = 0; c < in.columns; ++c) {
+          const float gradient = job.grad_image[k * plane + at + c];
+          t.image[block][k][4 * r + c] = gradient;
+          t.remaining[block][4 * r + c] += gradient * job.image[k * plane + at + c];
+        }
+    }
+  }
+}
+
+// Sums over the pixels of the blocks in `hits`: dL/dp times 1, u, dy, dx^2, dx dy, dy^2 with p the
+// logarithm of alpha, then the features.
+template <int channels>
+PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32_t hits,
+                              TileGradients<channels>& t, float* slot) {
+  Lanes sums[kGeometrySums + channels];
+#pragma GCC unroll 38
+  for (int k = 0; k < kGeometrySums + channels; ++k) sums[k] = lanes(0.0f);
+  for (; hits != 0; hits &= hits - 1) {
+    const int block = __builtin_ctz(hits);
+    const Exponent exponent = exponent_at(packed, block_x(block), block_y(block));
+    const Mask inside = at_least(exponent.log2_alpha, kLog2AlphaMin);
+    const Lanes raw = exp2_lanes(exponent.log2_alpha);
+    const Lanes alpha = or_zero(inside, smaller(raw, kAlphaMax));
+    const Lanes before = load(t.transmittance[block]);
+    const Lanes through = 1.0f - alpha;
+    const Lanes next = before * through;
+    const Mask alive = greater(next, kTransmittanceStop);
+    const Lanes weight = or_zero(alive, alpha * before);
+    store(t.transmittance[block], or_zero(alive, next));
+    Lanes value = load(t.alpha[block]);
+#pragma GCC unroll 32
+    for (int k = 0; k < channels; ++k) {
+      const Lanes gradient = load(t.image[block][k]);
+      value = value + gradient * features[k];
+      sums[kGeometrySums + k] = sums[kGeometrySums + k] + weight * gradient;
+    }
+    const Lanes own = weight * value;
+    const Lanes remaining = load(t.remaining[block]) - own;
+    store(t.remaining[block], remaining);
+    // alpha dL/dalpha = alpha (T value - remaining / (1 - alpha)); no gradient at the 0.99 clamp.
+    const Mask moves = inside & alive & at_least(through, 1.0f - kAlphaMax + 1e-7f);
+    const Lanes dp = or_zero(moves, own - remaining * (alpha / through));
+    const Lanes px = dp * exponent.dx, py = dp * exponent.dy;
+    sums[0] = sums[0] + dp;
+    sums[1] = sums[1] + dp * exponent.u;
+    sums[2] = sums[2] + py;
+    sums[3] = sums[3] + px * exponent.dx;
+    sums[4] = sums[4] + px * exponent.dy;
+    sums[5] = sums[5] + py * exponent.dy;
+  }
+  sum_lanes<kGeometrySums + channels>(sums, slot);
+}
+
+template <int channels>
+void differentiate_tile(const SplatJob& job, int tile) {
+  const uint32_t begin = job.tile_start[tile], end = job.tile_start[tile + 1];
+  if (begin == end) return;
+  const int tile_column = tile % job.tiles_x, tile_row = tile / job.tiles_x;
+  const int tile_x = tile_column * kTile, tile_y = tile_row * kTile;
+  TileGradients<channels> t;
+  begin_tile(job, tile_x, tile_y, t);
+  float features[channels] = {};
+  float packed[kPreparedStride];
+  float sums[kGeometrySums + channels];
+  for (uint32_t s = begin; s < end; ++s) {
+    const size_t g = job.entries[s];
+    if (s + kPrefetch < end) {
+      const size_t later = job.entries[s + kPrefetch];
+      __builtin_prefetch(job.prepared + kPreparedStride * later);
+      __builtin_prefetch(job.boxes + 4 * later);
+      __builtin_prefetch(job.features + (size_t)job.channels * later);
+    }
+    const int16_t* box = job.boxes + 4 * g;
+    const int columns = (box[1] >> 4) - (box[0] >> 4) + 1;
+    const size_t slot = job.slot_begin[g] + (size_t)(tile_row - (box[2] >> 4)) * columns +
+                        (tile_column - (box[0] >> 4));
+    const uint32_t hits = job.hits[s];
+    job.slot_used[slot] = hits != 0;
+    if (hits == 0) continue;
+    memcpy(packed, job.prepared + kPreparedStride * g, sizeof packed);
+    packed[0] -= (float)tile_x;
+    packed[1] -= (float)tile_y;
+    const float* own = job.features + (size_t)job.channels * g;
+    float* out = job.slots + slot * job.slot_stride;
+    if (job.channels == channels) {
+      add_entry<channels>(packed, own, hits, t, out);
+    } else {
+      for (int k = 0; k < job.channels; ++k) features[k] = own[k];
+      add_entry<channels>(packed, features, hits, t, sums);
+      for (int k = 0; k < kGeometrySums + job.channels; ++k) out[k] = sums[k];
+    }
+  }
+}
+
+}  // namespace
+
+void splat_backward(const SplatJob& job, int tile) {
+  switch (padded_channels(job.channels)) {
+    case 3: return differentiate_tile<3>(job, tile);
+    case 4: return differentiate_tile<4>(job, tile);
+    case 8: return differentiate_tile<8>(job, tile);
+    case 12: return differentiate_tile<12>(job, tile);
+    case 16: return differentiate_tile<16>(job, tile);
+    case 24: return differentiate_tile<24>(job, tile);
+    default: return differentiate_tile<32>(job, tile);
+  }
+}
+
+}  // namespace PERSONA_ISA
+}  // namespace persona

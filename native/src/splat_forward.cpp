@@ -1,0 +1,171 @@
+// Draws one 16x16 tile, front to back, block by block with the accumulators in registers.
+#include "block.h"
+
+namespace persona {
+namespace PERSONA_ISA {
+namespace {
+
+constexpr int kBatch = 256;       // Gaussians packed at a time: 16 kB at 8 channels, inside L1
+constexpr int kPrefetch = 8;      // entries ahead
+constexpr int kPackedHead = 8;    // floats before the features
+
+template <int channels>
+struct Tile {
+  static constexpr int kStride = kPackedHead + channels;
+  alignas(64) float packed[kBatch * kStride];
+  alignas(64) float sums[kBlocksPerTile][channels][16];
+  alignas(64) float transmittance[kBlocksPerTile][16];
+  alignas(64) float alive[kBlocksPerTile][16];
+  uint16_t lists[kBlocksPerTile][kBatch];
+  int lengths[kBlocksPerTile];
+  uint16_t hits[kBatch];
+  uint32_t open;  // blocks with a living pixel
+};
+
+template <int channels>
+PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y, Tile<channels>& t) {
+  t.open = 0;
+  memset(t.sums, 0, sizeof t.sums);
+  memset(t.alive, 0, sizeof t.alive);
+  for (int block = 0; block < kBlocksPerTile; ++block) {
+    store(t.transmittance[block], lanes(1.0f));
+    const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
+    for (int r = 0; r < in.rows; ++r)
+      for (int c = 0; c < in.columns; ++c) t.alive[block][4 * r + c] = 1.0f;
+    if (in.rows > 0 && in.columns > 0) t.open |= 1u << block;
+  }
+}
+
+// Copies a batch of Gaussians next to each other and lists, per block, who may touch it.
+template <int channels>
+PERSONA_INLINE void pack_batch(const SplatJob& job, int tile_x, int tile_y, uint32_t first,
+                               uint32_t last, int count, Tile<channels>& t) {
+  memset(t.lengths, 0, sizeof t.lengths);
+  for (int e = 0; e < count; ++e) {
+    const uint32_t g = job.entries[first + e];
+    if (first + e + kPrefetch < last) {
+      const size_t later = job.entries[first + e + kPrefetch];
+      __builtin_prefetch(job.prepared + kPreparedStride * later);
+      __builtin_prefetch(job.boxes + 4 * later);
+      __builtin_prefetch(job.features + (size_t)job.channels * later);
+    }
+    float* packed = t.packed + e * Tile<channels>::kStride;
+    memcpy(packed, job.prepared + kPreparedStride * (size_t)g, sizeof(float) * kPreparedStride);
+    packed[0] -= (float)tile_x;
+    packed[1] -= (float)tile_y;
+    const float* features = job.features + (size_t)job.channels * g;
+    if (job.channels == channels) {
+      memcpy(packed + kPackedHead, features, sizeof(float) * channels);
+    } else {
+      for (int k = 0; k < channels; ++k)
+        packed[kPackedHead + k] = k < job.channels ? features[k] : 0.0f;
+    }
+    t.hits[e] = 0;
+    const BlockRange range = blocks_of(job.boxes + 4 * (size_t)g, tile_x, tile_y);
+    for (int by = range.y0; by <= range.y1; ++by)
+      for (int bx = range.x0; bx <= range.x1; ++bx) {
+        const int block = 4 * by + bx;
+        t.lists[block][t.lengths[block]++] = (uint16_t)e;
+      }
+  }
+}
+
+template <int channels>
+PERSONA_INLINE void draw_block(int block, Tile<channels>& t) {
+  const Lanes x = block_x(block), y = block_y(block);
+  Lanes transmittance = load(t.transmittance[block]);
+  Mask alive = greater(load(t.alive[block]), 0.5f);
+  Lanes sums[channels];
+  for (int k = 0; k < channels; ++k) sums[k] = load(t.sums[block][k]);
+  const uint16_t bit = (uint16_t)(1u << block);
+  bool open = true;
+  for (int i = 0; i < t.lengths[block]; ++i) {
+    const int e = t.lists[block][i];
+    const float* packed = t.packed + e * Tile<channels>::kStride;
+    const Exponent exponent = exponent_at(packed, x, y);
+    const Mask inside = at_least(exponent.log2_alpha, kLog2AlphaMin) & alive;
+    if (!any(inside)) continue;
+    const Lanes alpha = or_zero(inside, smaller(exp2_lanes(exponent.log2_alpha), kAlphaMax));
+    const Lanes next = transmittance * (1.0f - alpha);
+    alive = alive & greater(next, kTransmittanceStop);
+    const Lanes weight = or_zero(alive, alpha * transmittance);
+    transmittance = select(alive, next, transmittance);
+#pragma GCC unroll 32
+    for (int k = 0; k < channels; ++k) sums[k] = sums[k] + weight * packed[kPackedHead + k];
+    t.hits[e] |= bit;
+    if (!any(alive)) {
+      open = false;
+      break;
+    }
+  }
+  store(t.transmittance[block], transmittance);
+  store(t.alive[block], or_zero(alive, lanes(1.0f)));
+  for (int k = 0; k < channels; ++k) store(t.sums[block][k], sums[k]);
+  if (!open) t.open &= ~(1u << block);
+}
+
+template <int channels>
+PERSONA_INLINE void write_tile(const SplatJob& job, int tile_x, int tile_y,
+                               const Tile<channels>& t) {
+  const size_t plane = (size_t)job.width * job.height;
+  for (int block = 0; block < kBlocksPerTile; ++block) {
+    const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
+    if (in.columns <= 0) continue;
+    for (int r = 0; r < in.rows; ++r) {
+      const size_t at = (size_t)(tile_y + (block / 4) * kBlock + r) * job.width + tile_x +
+                        (block % 4) * kBlock;
+      const size_t bytes = sizeof(float) * in.columns;
+      memcpy(job.transmittance + at, t.transmittance[block] + 4 * r, bytes);
+      for (int k = 0; k < job.channels; ++k)
+        memcpy(job.image + k * plane + at, t.sums[block][k] + 4 * r, bytes);
+    }
+  }
+}
+
+void write_empty(const SplatJob& job, int tile_x, int tile_y) {
+  const size_t plane = (size_t)job.width * job.height;
+  const int columns = job.width - tile_x < kTile ? job.width - tile_x : kTile;
+  const int rows = job.height - tile_y < kTile ? job.height - tile_y : kTile;
+  for (int r = 0; r < rows; ++r) {
+    const size_t at = (size_t)(tile_y + r) * job.width + tile_x;
+    for (int c = 0; c < columns; ++c) job.transmittance[at + c] = 1.0f;
+    for (int k = 0; k < job.channels; ++k)
+      memset(job.image + k * plane + at, 0, sizeof(float) * columns);
+  }
+}
+
+template <int channels>
+void draw_tile(const SplatJob& job, int tile) {
+  const int tile_x = (tile % job.tiles_x) * kTile, tile_y = (tile / job.tiles_x) * kTile;
+  const uint32_t begin = job.tile_start[tile], end = job.tile_start[tile + 1];
+  if (begin == end) return write_empty(job, tile_x, tile_y);
+  Tile<channels> t;
+  begin_tile(job, tile_x, tile_y, t);
+  uint32_t first = begin;
+  for (; first < end && t.open; first += kBatch) {
+    const int count = (int)(end - first < (uint32_t)kBatch ? end - first : (uint32_t)kBatch);
+    pack_batch(job, tile_x, tile_y, first, end, count, t);
+    for (int block = 0; block < kBlocksPerTile; ++block)
+      if ((t.open >> block) & 1u) draw_block(block, t);
+    memcpy(job.hits + first, t.hits, sizeof(uint16_t) * count);
+  }
+  if (first < end) memset(job.hits + first, 0, sizeof(uint16_t) * (end - first));
+  write_tile(job, tile_x, tile_y, t);
+}
+
+}  // namespace
+
+void splat_forward(const SplatJob& job, int tile) {
+  switch (padded_channels(job.channels)) {
+    case 3: return draw_tile<3>(job, tile);
+    case 4: return draw_tile<4>(job, tile);
+    case 8: return draw_tile<8>(job, tile);
+    case 12: return draw_tile<12>(job, tile);
+    case 16: return draw_tile<16>(job, tile);
+    case 24: return draw_tile<24>(job, tile);
+    default: return draw_tile<32>(job, tile);
+  }
+}
+
+}  // namespace PERSONA_ISA
+}  // namespace persona

@@ -1,0 +1,8 @@
+"""Hot loops: each has a readable reference and faster backends that must agree with it."""
+
+from persona.kernels.dispatch import Backend
+from persona.kernels.mesh import rasterize_mesh
+from persona.kernels.projection import project_gaussians, project_oriented
+from persona.kernels.splatting import rasterize
+
+__all__ = ["Backend", "project_gaussians", "project_oriented", "rasterize", "rasterize_mesh"]

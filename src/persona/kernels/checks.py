@@ -1,0 +1,74 @@
+"""Doors of the kernels: nothing reaches hand-written code unchecked."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from persona.core.checks import check_finite, check_shape
+from persona.core.errors import InputError
+
+
+def check_floats(**named: tuple[Tensor, tuple[int | None, ...]]) -> None:
+    """Refuse tensors of another shape, dtype or device than the first, or with NaN in them.
+
+    Args:
+        named: For each name, the tensor and its shape; None stands for any size.
+
+    Raises:
+        InputError: Something does not fit.
+    """
+    first_name, (first, _) = next(iter(named.items()))
+    for name, (value, shape) in named.items():
+        check_shape(name, value, shape)
+        if value.dtype not in (torch.float32, torch.float64):
+            raise InputError(
+                f"{name} is {value.dtype}",
+                why="kernels compute in float32 or float64",
+                fix=f"convert it first: {name}.float()",
+            )
+        if value.dtype != first.dtype or value.device != first.device:
+            raise InputError(
+                f"{name} is {value.dtype} on {value.device}, {first_name} is {first.dtype} on "
+                f"{first.device}",
+                why="one call computes in one precision on one device",
+                fix=f"convert it first: {name}.to({first_name})",
+            )
+        # A sum is not finite when an entry is not: a tenth of the time of looking at each.
+        if value.device.type == "cpu" and not math.isfinite(float(value.detach().sum())):
+            check_finite(name, value)
+
+
+def check_thread_count(threads: int | None) -> None:
+    """Refuse fewer than one thread.
+
+    Raises:
+        InputError: ``threads`` is zero or negative.
+    """
+    if threads is not None and threads < 1:
+        raise InputError(
+            f"{threads} threads were asked for",
+            why="somebody has to do the work",
+            fix="give 1 or more, or None for torch's number",
+        )
+
+
+def check_window(width: int, height: int, left: int, top: int) -> None:
+    """Refuse a window of a picture that is empty or absurd.
+
+    Raises:
+        InputError: A side is outside [1, 16384] or the corner is more than 2^24 away.
+    """
+    largest, far = 16_384, 1 << 24
+    if not (1 <= width <= largest and 1 <= height <= largest):
+        raise InputError(
+            f"a picture of {width} x {height} pixels was asked for",
+            why=f"each side must be between 1 and {largest}",
+            fix="choose another size",
+        )
+    if abs(left) > far or abs(top) > far:
+        raise InputError(
+            f"the window starts at ({left}, {top})",
+            why="pixels are counted exactly only up to 2^24",
+            fix="choose a window inside the picture",
+        )

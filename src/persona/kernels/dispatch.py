@@ -1,0 +1,136 @@
+"""Choose a backend by argument, environment or capability, and say which was chosen."""
+
+import enum
+import importlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from persona.core.errors import BackendError
+
+log = logging.getLogger(__name__)
+
+BACKEND_VARIABLE = "PERSONA_BACKEND"
+"""Environment variable that insists on one backend for every operation."""
+ISA_VARIABLE = "PERSONA_ISA"
+"""Environment variable that insists on one instruction set of the native core."""
+
+
+class Backend(enum.Enum):
+    """Ways to run an operation, slowest first."""
+
+    REFERENCE = "reference"
+    """Plain torch or numpy. The specification."""
+    NATIVE = "native"
+    """The C++ core, CPU, float32."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One implementation and what it needs."""
+
+    backend: Backend
+    module: str
+    """Imported only when chosen."""
+    device_types: tuple[str, ...] = ("cpu", "cuda")
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
+    """Precisions it computes in."""
+
+    def why_not(self, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Give the reason this candidate cannot run on such tensors, or None when it can."""
+        if device.type not in self.device_types:
+            return f"{self.backend.value} does not run on {device.type}"
+        if dtype not in self.dtypes:
+            return f"{self.backend.value} does not compute in {dtype}"
+        if self.backend is Backend.NATIVE:
+            from persona.kernels.native_core import why_not_native
+
+            return why_not_native()
+        return None
+
+
+def _native(module: str) -> Candidate:
+    return Candidate(Backend.NATIVE, f"persona.kernels.{module}", ("cpu",), (torch.float32,))
+
+
+def _reference(module: str) -> Candidate:
+    return Candidate(Backend.REFERENCE, f"persona.kernels.{module}")
+
+
+CANDIDATES: dict[str, tuple[Candidate, ...]] = {
+    "project_gaussians": (_native("projection_native"), _reference("projection_reference")),
+    "project_oriented": (_native("projection_native"), _reference("projection_reference")),
+    "rasterize": (_native("rasterize_native"), _reference("rasterize_reference")),
+    "rasterize_mesh": (_native("mesh_native"), _reference("mesh_reference")),
+}
+"""Implementations of every operation, fastest first."""
+
+
+def implementation(
+    op: str,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    *,
+    backend: Backend | None = None,
+) -> Callable[..., Any]:
+    """Find the fastest implementation of ``op`` that can run on such tensors.
+
+    Args:
+        op: Name in `CANDIDATES`.
+        device: Where the inputs live.
+        dtype: Precision of the inputs.
+        backend: Insist on this one; None leaves the choice to the environment, then to us.
+
+    Raises:
+        BackendError: Nothing suitable; the message lists every candidate and its reason.
+    """
+    asked = backend or _backend_from_environment()
+    reasons = []
+    for candidate in CANDIDATES[op]:
+        if asked is not None and candidate.backend is not asked:
+            continue
+        reason = candidate.why_not(device, dtype)
+        if reason is None:
+            if reasons:
+                _say_once(op, candidate.backend.value, "; ".join(reasons))
+            return getattr(importlib.import_module(candidate.module), op)
+        reasons.append(reason)
+    raise BackendError(
+        f"no backend for {op} on {device} in {dtype}"
+        + (f" (asked for {asked.value})" if asked else ""),
+        why="; ".join(reasons) or "that backend does not implement this operation",
+        fix=f"run `persona doctor`, or unset {BACKEND_VARIABLE} to leave the choice to persona",
+    )
+
+
+def _backend_from_environment() -> Backend | None:
+    name = os.environ.get(BACKEND_VARIABLE)
+    if not name:
+        return None
+    try:
+        return Backend(name)
+    except ValueError as error:
+        raise BackendError(
+            f"{BACKEND_VARIABLE} is {name!r}",
+            why="backends are " + ", ".join(b.value for b in Backend),
+            fix=f"set it to one of them, or unset {BACKEND_VARIABLE}",
+        ) from error
+
+
+_said: set[tuple[str, str]] = set()
+
+
+def _say_once(op: str, chosen: str, reasons: str) -> None:
+    """Log, once for each operation and reason, that a slower backend does the work."""
+    if (op, reasons) not in _said:
+        _said.add((op, reasons))
+        log.warning("%s runs on the %s backend: %s", op, chosen, reasons)
+
+
+def isa_from_environment() -> str | None:
+    """Give the instruction set asked for by the environment, or None."""
+    return os.environ.get(ISA_VARIABLE) or None
