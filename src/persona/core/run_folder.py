@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from persona.core.atomic import remove_leftovers, replacing_folder
 from persona.core.config import load_config, save_config
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 STAGE_FILE: Final = "stage.json"
 
 
+@runtime_checkable
 class Codec(Protocol):
     """Saves what stages return. `persona.records.storage` has the one for records."""
 
