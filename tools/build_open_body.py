@@ -10,7 +10,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-
 from open_body.anny_source import load_anny
 from open_body.assemble import assemble
 from open_body.body_file import write_npz

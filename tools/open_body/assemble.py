@@ -36,7 +36,11 @@ def assemble(
     error = np.linalg.norm(
         np.einsum("jv,nvd->njd", regressor, people.vertices) - people.joints, axis=-1
     )
-    log.info("regressor: mean %.2f mm, worst joint %.2f mm", error.mean() * 1e3, error.mean(0).max() * 1e3)
+    log.info(
+        "regressor: mean %.2f mm, worst joint %.2f mm",
+        error.mean() * 1e3,
+        error.mean(0).max() * 1e3,
+    )
     expressions = expression_directions(source.action_names, actions)
     per_vertex = {
         "v_template": _symmetric(space.mean[..., None], partner)[..., 0],

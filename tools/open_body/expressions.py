@@ -26,7 +26,7 @@ EXPRESSIONS: tuple[dict[str, float], ...] = (
 
 
 def face_actions(source: AnnySource, scale: float) -> Floats:
-    """Give the 52 facial actions in calibrated metres, (52, V, 3). The T-pose does not turn heads."""
+    """Give the 52 facial actions in calibrated metres, (52, V, 3); the T-pose turns no heads."""
     return source.blendshapes[-len(source.action_names) :] * scale
 
 

@@ -62,13 +62,13 @@ def fit_regressor(
     return regressor
 
 
-def _candidates(
-    joint: int, mean: Floats, at: Floats, weights: Floats, action_size: Floats
-) -> Ints:
+def _candidates(joint: int, mean: Floats, at: Floats, weights: Floats, action_size: Floats) -> Ints:
     name = JOINT_NAMES[joint]
     if name.endswith("eye"):
         return np.flatnonzero(weights[:, joint] > 0.5)
-    own = weights[:, joint] + weights[:, PARENTS[joint]] if PARENTS[joint] >= 0 else weights[:, joint]
+    own = (
+        weights[:, joint] + weights[:, PARENTS[joint]] if PARENTS[joint] >= 0 else weights[:, joint]
+    )
     reach = HAND_REACH if joint >= 25 else FACE_REACH if name == "jaw" else BODY_REACH
     near = np.linalg.norm(mean - at, axis=1) < reach
     near &= action_size < STILL

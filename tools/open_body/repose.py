@@ -91,7 +91,9 @@ class Reposer:
 
         mirror = np.array([sign, 1, 1])
         forward = np.array([0.0, 0.0, 1.0])
-        upper = smallest_rotation(head("lowerarm01") - head("upperarm01"), mirror * [1, -0.03, -0.08])
+        upper = smallest_rotation(
+            head("lowerarm01") - head("upperarm01"), mirror * [1, -0.03, -0.08]
+        )
         fore = head("wrist") - head("lowerarm01")
         lower = smallest_rotation(upper @ fore, mirror * [1, 0.02, -0.01]) @ upper
         along = head("finger3-1") - head("wrist")
@@ -136,7 +138,9 @@ class Reposer:
 
         mirror = np.array([sign, 1, 1])
         shin = head("foot") - head("lowerleg01")
-        upper = smallest_rotation(head("lowerleg01") - head("upperleg01"), mirror * [0.085, -1, -0.012])
+        upper = smallest_rotation(
+            head("lowerleg01") - head("upperleg01"), mirror * [0.085, -1, -0.012]
+        )
         lower = smallest_rotation(upper @ shin, mirror * [-0.03, -1, -0.10]) @ upper
         toes = head("toe3-1") - head("foot")
         yaw = np.arctan2(sign * toes[0], toes[2])

@@ -58,7 +58,12 @@ MAIN_CHILD: Final[dict[int, int]] = {
         *((f"{s}_hip", f"{s}_knee") for s in ("left", "right")),
         *((f"{s}_knee", f"{s}_ankle") for s in ("left", "right")),
         *((f"{s}_ankle", f"{s}_foot") for s in ("left", "right")),
-        *((f"{s}_{f}{k}", f"{s}_{f}{k + 1}") for s in ("left", "right") for f in FINGERS for k in (1, 2)),
+        *(
+            (f"{s}_{f}{k}", f"{s}_{f}{k + 1}")
+            for s in ("left", "right")
+            for f in FINGERS
+            for k in (1, 2)
+        ),
     )
 }
 """Where the bone that starts at a joint ends; joints without an entry end in flesh."""
@@ -137,7 +142,9 @@ def joint_limits() -> tuple[Float[Tensor, "55 3"], Float[Tensor, "55 3"]]:
     low = torch.full((len(JOINT_NAMES), 3), -180.0)
     high = torch.full((len(JOINT_NAMES), 3), 180.0)
     for joint, name in enumerate(JOINT_NAMES[1:], start=1):
-        lower, upper = (torch.tensor(side, dtype=torch.float32) for side in _LIMITS_DEG[_limit_kind(name)])
+        lower, upper = (
+            torch.tensor(side, dtype=torch.float32) for side in _LIMITS_DEG[_limit_kind(name)]
+        )
         if name.startswith("right_"):
             flip = torch.tensor([False, True, True])
             lower, upper = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)

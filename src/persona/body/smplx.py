@@ -1,0 +1,370 @@
+"""SmplxBody: an SMPL-X model file as tensors, and the posed body it gives."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from persona.body.correctives import (
+    CorrectiveBlock,
+    blocks_at,
+    blocks_from_dense,
+    pose_correctives,
+)
+from persona.body.face_units import FaceUnits, face_units_from
+from persona.body.files import Arrays, read_arrays
+from persona.body.landmarks import Landmarks, landmarks_from
+from persona.body.regions import Regions, regions_from
+from persona.body.skeleton import MAIN_CHILD, PARENTS, bone_group_matrix
+from persona.body.skinning import blend_transforms, bone_transforms
+from persona.core.checks import check_shape
+from persona.core.errors import FileFormatError
+from persona.core.types import Faces
+from persona.geometry.rotations import axis_angle_to_matrix
+from persona.records.body_params import EXPRESSION_COUNT, SHAPE_COUNT, BodyParams
+
+WIDE_SHAPE_COLUMNS = 400
+"""Licensed files keep 300 betas, then 100 expressions; smaller ones 10, then 10."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BodyPose:
+    """A posed body; leading axes are those of the parameters."""
+
+    vertices: Float[Tensor, "*batch v 3"]
+    """Posed skin [m], world frame."""
+    joints: Float[Tensor, "*batch 55 3"]
+    """Posed joints [m], world frame."""
+    rest_vertices: Float[Tensor, "*batch v 3"]
+    """T-pose with shape, expression, bone lengths and vertex offsets, no correctives [m]."""
+    rest_joints: Float[Tensor, "*batch 55 3"]
+    """T-pose joints with shape and bone lengths [m]."""
+    pose_correctives: Float[Tensor, "*batch v 3"]
+    """Added to the rest vertices before skinning because of the pose [m]."""
+    T_posed_rest: Float[Tensor, "*batch 55 4 4"]
+    """Takes rest points to the world, translation included."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SmplxBody:
+    """An SMPL-X model. Make one with `load_body`; treat its tensors as constants.
+
+    Example:
+        >>> from persona.records.body_params import rest_params
+        >>> body = load_body()
+        >>> body.forward(rest_params()).joints.shape
+        torch.Size([55, 3])
+    """
+
+    v_template: Float[Tensor, "v 3"]
+    """Mean person in T-pose [m]."""
+    shapedirs: Float[Tensor, "v 3 s"]
+    """Change per beta [m]."""
+    exprdirs: Float[Tensor, "v 3 e"]
+    """Change per expression coefficient [m]."""
+    correctives: tuple[CorrectiveBlock, ...]
+    """Pose correctives, one block per joint that has any."""
+    J_regressor: Float[Tensor, "55 w"]
+    """Joints from the vertices of the whole body."""
+    joints_template: Float[Tensor, "55 3"]
+    """Joints of the mean person [m]."""
+    joint_dirs: Float[Tensor, "55 3 c"]
+    """Change of the joints per beta, then per expression coefficient [m]."""
+    weights: Float[Tensor, "v 55"]
+    """Skinning weights; rows sum to one."""
+    stretch: Float[Tensor, "v 55"]
+    """Share of each joint's rest displacement that a vertex follows; rows sum to one."""
+    parents: Int[Tensor, " 55"]
+    """Parent of each joint; -1 for the pelvis."""
+    faces: Faces
+    """Triangles, counter-clockwise from outside."""
+    uv: Float[Tensor, "t 2"]
+    """Texture coordinates in [0, 1], origin bottom left."""
+    uv_faces: Faces
+    """Texture coordinate ids of each triangle's corners."""
+    regions: Regions
+    """Part labels and named vertex sets."""
+    landmarks: Landmarks
+    """What the detectors' keypoints correspond to."""
+    face_units: FaceUnits
+    """The 52 ARKit facial shapes."""
+    digest: str
+    """SHA-256 of the file, hexadecimal."""
+
+    @property
+    def vertex_count(self) -> int:
+        """Vertices of this body, or of this subset."""
+        return self.v_template.shape[0]
+
+    def forward(
+        self,
+        params: BodyParams,
+        *,
+        joint_offsets: Float[Tensor, "*#batch 55 3"] | None = None,
+        vertex_offsets: Float[Tensor, "*#batch v 3"] | None = None,
+        with_pose_correctives: bool = True,
+    ) -> BodyPose:
+        """Shape, bend and place the body. Differentiable in everything that is passed.
+
+        Args:
+            params: Shape, pose and expression; fields broadcast over leading axes.
+            joint_offsets: Added to the regressed rest joints [m]; the skin follows along the bones.
+            vertex_offsets: Added to the rest vertices [m].
+            with_pose_correctives: Leave False where millimetres of skin do not matter.
+
+        Returns:
+            The posed body, with the leading axes of ``params``.
+        """
+        pose = params.full_pose
+        coefficients = self._coefficients(params)
+        batch = torch.broadcast_shapes(
+            pose.shape[:-2], coefficients.shape[:-1], params.transl.shape[:-1]
+        )
+        rest_joints = self._rest_joints(coefficients)
+        rest = self._rest_vertices(coefficients)
+        if joint_offsets is not None:
+            rest_joints = rest_joints + joint_offsets
+            rest = rest + self.stretch @ joint_offsets
+        if vertex_offsets is not None:
+            rest = rest + vertex_offsets
+        rest = rest.expand(*batch, -1, -1)
+        rest_joints = rest_joints.expand(*batch, -1, -1)
+        rotations = axis_angle_to_matrix(pose.expand(*batch, -1, -1))
+        flat = rotations.reshape(-1, *rotations.shape[-3:])
+        bones = bone_transforms(flat, rest_joints.reshape(-1, *rest_joints.shape[-2:]))
+        bones = _translated(bones.reshape(*batch, -1, 4, 4), params.transl)
+        if with_pose_correctives:
+            bulges = pose_correctives(self.correctives, flat, self.vertex_count)
+            bulges = bulges.reshape(*batch, -1, 3)
+        else:
+            bulges = torch.zeros_like(rest)
+        linear, shift = blend_transforms(bones, self.weights)
+        vertices = (linear @ (rest + bulges)[..., None])[..., 0] + shift
+        joints = (bones[..., :3, :3] @ rest_joints[..., None])[..., 0] + bones[..., :3, 3]
+        return BodyPose(
+            vertices=vertices,
+            joints=joints,
+            rest_vertices=rest,
+            rest_joints=rest_joints,
+            pose_correctives=bulges,
+            T_posed_rest=bones,
+        )
+
+    def subset(self, vertex_ids: Int[Tensor, " n"]) -> "SmplxBody":
+        """Give a body of only these vertices (distinct ids), for fitting a few points fast.
+
+        Its `forward` costs in proportion to the list. Faces, regions and landmarks of the whole
+        body are kept and still speak of the whole body's vertices.
+        """
+        return replace(
+            self,
+            v_template=self.v_template[vertex_ids],
+            shapedirs=self.shapedirs[vertex_ids],
+            exprdirs=self.exprdirs[vertex_ids],
+            weights=self.weights[vertex_ids],
+            stretch=self.stretch[vertex_ids],
+            correctives=blocks_at(self.correctives, vertex_ids, self.vertex_count),
+        )
+
+    def joint_offsets_from_bone_scales(
+        self, log_scales: Float[Tensor, "*batch 7"], betas: Float[Tensor, "*batch s"] | None = None
+    ) -> Float[Tensor, "*batch 55 3"]:
+        """Turn the seven bone-length scales into joint offsets for `forward`.
+
+        Args:
+            log_scales: Natural logarithm of each factor, in the order of `skeleton.BONE_GROUPS`.
+            betas: Shape whose bones are scaled; None means the mean person.
+        """
+        groups = bone_group_matrix().to(log_scales)
+        factors = (log_scales @ groups.T).exp()
+        joints = self.joints_template
+        if betas is not None:
+            joints = joints + torch.einsum("jds,...s->...jd", self._shape_joint_dirs(betas), betas)
+        joints = joints.expand(*factors.shape[:-1], -1, -1)
+        moved = [joints[..., 0, :]]
+        for joint, parent in enumerate(PARENTS[1:], start=1):
+            bone = joints[..., joint, :] - joints[..., parent, :]
+            moved.append(moved[parent] + bone * factors[..., joint, None])
+        return torch.stack(moved, -2) - joints
+
+    def to(self, device: torch.device | str) -> "SmplxBody":
+        """Move every tensor to a device."""
+        moved = {f.name: _to(getattr(self, f.name), device) for f in fields(self)}
+        return replace(self, **moved)
+
+    def _coefficients(self, params: BodyParams) -> Float[Tensor, "*batch c"]:
+        """Put betas and expression side by side, zero where fewer are given than we have."""
+        betas = _fit_count("betas", params.betas, self.shapedirs.shape[2])
+        expression = _fit_count("expression", params.expression, self.exprdirs.shape[2])
+        batch = torch.broadcast_shapes(betas.shape[:-1], expression.shape[:-1])
+        return torch.cat([betas.expand(*batch, -1), expression.expand(*batch, -1)], -1)
+
+    def _shape_joint_dirs(self, betas: Tensor) -> Float[Tensor, "55 3 s"]:
+        return self.joint_dirs[..., : betas.shape[-1]]
+
+    def _rest_joints(self, coefficients: Tensor) -> Tensor:
+        return self.joints_template + torch.einsum("jdc,...c->...jd", self.joint_dirs, coefficients)
+
+    def _rest_vertices(self, coefficients: Tensor) -> Tensor:
+        count = self.shapedirs.shape[2]
+        shape, expression = coefficients[..., :count], coefficients[..., count:]
+        by_shape = torch.einsum("vdc,...c->...vd", self.shapedirs, shape)
+        return (
+            self.v_template + by_shape + torch.einsum("vdc,...c->...vd", self.exprdirs, expression)
+        )
+
+
+def load_body(path: Path | str | None = None) -> SmplxBody:
+    """Load a body; None gives the open body that ships with persona (read once, then shared).
+
+    Args:
+        path: An SMPL-X npz of your own. Its betas and expressions mean something else than the
+            open body's, and what the file does not hold (landmarks, regions, face units) is empty.
+
+    Raises:
+        FileFormatError: Not an SMPL-X npz, damaged, or not safe to open.
+    """
+    return _shipped_body() if path is None else _read_body(Path(path))
+
+
+@lru_cache(maxsize=1)
+def _shipped_body() -> SmplxBody:
+    with resources.as_file(resources.files("persona.body") / "data" / "open_body.npz") as path:
+        return _read_body(path)
+
+
+def _read_body(path: Path) -> SmplxBody:
+    arrays = read_arrays(path)
+    _check_body(path, arrays)
+    template, weights = _floats(arrays, "v_template"), _floats(arrays, "weights")
+    regressor = _floats(arrays, "J_regressor")
+    shapes, expressions = _shape_columns(_floats(arrays, "shapedirs"))
+    joints = regressor @ template
+    both = torch.cat([shapes, expressions], -1)
+    faces = _ints(arrays, "f")
+    has_uv = "vt" in arrays and "ft" in arrays
+    return SmplxBody(
+        v_template=template,
+        shapedirs=shapes,
+        exprdirs=expressions,
+        correctives=blocks_from_dense(_floats(arrays, "posedirs")),
+        J_regressor=regressor,
+        joints_template=joints,
+        joint_dirs=(regressor @ both.flatten(1)).unflatten(1, (3, -1)),
+        weights=weights,
+        stretch=_stretch(template, joints, weights),
+        parents=torch.tensor(PARENTS),
+        faces=faces,
+        uv=_floats(arrays, "vt") if has_uv else torch.zeros(0, 2),
+        uv_faces=_ints(arrays, "ft") if has_uv else torch.zeros(0, 3, dtype=torch.int64),
+        regions=regions_from(arrays, weights),
+        landmarks=landmarks_from(arrays),
+        face_units=face_units_from(arrays, len(template)),
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _stretch(template: Tensor, joints: Tensor, weights: Tensor) -> Float[Tensor, "v 55"]:
+    """Let a vertex slide between the ends of its bones, by how far along each bone it sits."""
+    shares = torch.zeros_like(weights)
+    for joint in range(weights.shape[1]):
+        child = MAIN_CHILD.get(joint)
+        if child is None:
+            shares[:, joint] += weights[:, joint]
+            continue
+        bone = joints[child] - joints[joint]
+        along = ((template - joints[joint]) @ bone / (bone @ bone)).clamp(0, 1)
+        shares[:, joint] += weights[:, joint] * (1 - along)
+        shares[:, child] += weights[:, joint] * along
+    return shares
+
+
+def _shape_columns(shapedirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut shapedirs into betas and expressions as `smplx` does."""
+    begin = 300 if shapedirs.shape[2] >= WIDE_SHAPE_COLUMNS else SHAPE_COUNT
+    shapes = shapedirs[..., :SHAPE_COUNT].contiguous()
+    return shapes, shapedirs[..., begin : begin + EXPRESSION_COUNT].contiguous()
+
+
+def _check_body(path: Path, arrays: Arrays) -> None:
+    """Refuse files in which arrays are missing or contradict each other."""
+    needed = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise FileFormatError(
+            f"{path} lacks {', '.join(missing)}",
+            why="an SMPL-X model file holds " + ", ".join(needed),
+            fix="give the SMPL-X model itself (SMPLX_NEUTRAL.npz), not a motion or another body",
+        )
+    count = arrays["v_template"].shape[0]
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "v_template": (count, 3),
+        "shapedirs": (count, 3, None),
+        "posedirs": (count, 3, 9 * (len(PARENTS) - 1)),
+        "J_regressor": (len(PARENTS), count),
+        "weights": (count, len(PARENTS)),
+        "f": (None, 3),
+        "kintree_table": (2, len(PARENTS)),
+    }
+    for name, shape in shapes.items():
+        got = arrays[name].shape
+        fits = len(got) == len(shape) and all(
+            want in (None, size) for size, want in zip(got, shape, strict=True)
+        )
+        if not fits:
+            raise FileFormatError(
+                f"{name} in {path} has shape {got}",
+                why=f"with {count} vertices and {len(PARENTS)} joints it must be {shape}",
+                fix="use an SMPL-X file; SMPL and SMPL-H have other joints",
+            )
+    faces, tree = arrays["f"].astype("int64"), arrays["kintree_table"].astype("int64")
+    if faces.size and not 0 <= faces.min() <= faces.max() < count:
+        raise FileFormatError(
+            f"faces in {path} name vertices {faces.min()} to {faces.max()}",
+            why=f"the body has {count} vertices",
+            fix="fetch the file again; it is damaged",
+        )
+    if tuple(tree[0, 1:]) != PARENTS[1:]:
+        raise FileFormatError(
+            f"{path} has another joint tree",
+            why="poses mean something only on the tree of SMPL-X",
+            fix="use an SMPL-X file; SMPL and SMPL-H have other joints",
+        )
+
+
+def _floats(arrays: Arrays, name: str) -> Tensor:
+    return torch.from_numpy(arrays[name].astype("float32"))
+
+
+def _ints(arrays: Arrays, name: str) -> Tensor:
+    return torch.from_numpy(arrays[name].astype("int64"))
+
+
+def _fit_count(name: str, value: Tensor, count: int) -> Tensor:
+    """Pad with zeros; more coefficients than the model has are refused."""
+    check_shape(name, value[..., count:].flatten(), (0,))
+    return torch.nn.functional.pad(value, (0, count - value.shape[-1]))
+
+
+def _translated(bones: Tensor, transl: Tensor) -> Tensor:
+    shift = torch.nn.functional.pad(transl[..., None], (3, 0, 0, 1))
+    return bones + shift[..., None, :, :]
+
+
+def _to(value: object, device: torch.device | str) -> object:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, tuple):
+        return tuple(_to(entry, device) for entry in value)
+    if hasattr(value, "__dataclass_fields__"):
+        return replace(
+            value, **{f.name: _to(getattr(value, f.name), device) for f in fields(value)}
+        )  # type: ignore[type-var]
+    if isinstance(value, dict):
+        return {key: _to(entry, device) for key, entry in value.items()}
+    return value
