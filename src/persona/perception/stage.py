@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from persona.core.errors import PhotoError
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting
-from persona.perception.keypoints import closer_look, complete, first_look
+from persona.perception.framing import require_whole_person
 from persona.perception.matting import person_mask
 from persona.perception.parts import label_parts
+from persona.perception.person import choose_person
+from persona.perception.photo_quality import quality_warnings
 from persona.records.observation import Observation
 from persona.records.photo import Photo
 
@@ -31,19 +32,20 @@ class PerceivePhoto:
         """
         picture = picture_on_grey(photo)
         with Detectors() as detectors:
-            found = first_look(picture, detectors)
-            if found is None:
-                raise PhotoError(
-                    f"nobody was found in {photo.name}",
-                    why="an avatar is made from one whole person",
-                    fix="use a photo in which one person stands in view from head to feet",
-                )
-            found = complete(picture, detectors, closer_look(picture, detectors, found))
+            found = choose_person(picture, detectors, name=photo.name, person=self.person)
+        warnings = require_whole_person(
+            found,
+            name=photo.name,
+            width=photo.width,
+            height=photo.height,
+            allow_partial=self.allow_partial,
+        )
         if photo.alpha is not None:
             mask = photo.alpha.numpy().astype(np.float32)
         else:
             mask = person_mask(picture, found)
-        return gather(photo, found, mask, label_parts(picture, mask, found))
+        warnings += quality_warnings(picture, mask, found)
+        return gather(photo, found, mask, label_parts(picture, mask, found), warnings)
 
 
 def perceive(
@@ -63,7 +65,7 @@ def picture_on_grey(photo: Photo) -> Picture:
 
 
 def gather(
-    photo: Photo, person: Sighting, mask: Plane, parts: np.ndarray, warnings: tuple[str, ...] = ()
+    photo: Photo, person: Sighting, mask: Plane, parts: np.ndarray, warnings: tuple[str, ...]
 ) -> Observation:
     """Put everything into one record."""
     rows, columns = np.nonzero(mask > 0.5)
