@@ -1,0 +1,1 @@
+"""The project's own person: drawn from the open body, so that everything runs without a photo."""

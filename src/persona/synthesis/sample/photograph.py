@@ -1,0 +1,182 @@
+"""Photograph the dressed figure: camera, visible surface, its light, linear colours."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from persona.geometry.cameras import Camera, look_at
+from persona.kernels.mesh import rasterize_mesh
+from persona.synthesis.sample.figure import Figure
+from persona.synthesis.sample.light import (
+    STUDIO,
+    Surface,
+    fresnel,
+    lamp_directions,
+    shade,
+    visibility,
+)
+from persona.synthesis.sample.look import SampleLook
+from persona.synthesis.sample.mesh import Mesh, vertex_normals
+from persona.synthesis.sample.paint import (
+    paint_bottom,
+    paint_eyes,
+    paint_shoes,
+    paint_skin,
+    paint_soles,
+    paint_strands,
+    paint_top,
+)
+
+DISTANCE = 5.2
+"""From the camera to the person [m]: a short telephoto lens, as for portraits."""
+FILL = 0.88
+"""Share of the picture's height that the person takes."""
+FLOOR_DEPTH = 2.2
+"""How far behind the person the paper still shows a shadow [m]."""
+
+GLOSS = {
+    "skin": (0.055, 28.0, 1.0),
+    "eyes": (0.30, 220.0, 0.0),
+    "mouth": (0.10, 40.0, 0.5),
+    "top": (0.010, 8.0, 0.0),
+    "bottom": (0.012, 10.0, 0.0),
+    "shoes": (0.050, 20.0, 0.0),
+    "soles": (0.030, 14.0, 0.0),
+    "hair": (0.010, 20.0, 0.0),
+    "strands": (0.0, 20.0, 0.0),
+}
+"""Strength and sharpness of the highlight, and translucency, of each material."""
+
+
+def portrait_camera(figure: Figure, *, height: int) -> Camera:
+    """Stand `DISTANCE` in front of the figure, at half its height, level."""
+    low, high = figure.vertices.min(0), figure.vertices.max(0)
+    tall = float(high[1] - low[1]) + 0.04  # soles and hair
+    eye = torch.tensor([0.0, 0.53 * tall, float(figure.joints[0, 2]) + DISTANCE])
+    target = eye - torch.tensor([0.0, 0.0, DISTANCE])
+    width = round(height * 0.75)
+    return Camera(
+        width=width,
+        height=height,
+        focal_px=FILL * height / tall * DISTANCE,
+        center_px=(width / 2, height * 0.505 - FILL * height * 0.03),
+        T_camera_world=look_at(eye, target),
+    )
+
+
+def photograph(
+    figure: Figure,
+    look: SampleLook,
+    meshes: list[Mesh],
+    solid: Float[ndarray, "m 3"],
+    camera: Camera,
+    rng: np.random.Generator,
+) -> tuple[Float[ndarray, "h w 3"], Bool[ndarray, "h w"]]:
+    """Draw all meshes under the studio's light.
+
+    Returns:
+        Linear radiance, and which pixels show the person.
+    """
+    offsets = np.cumsum([0, *(len(m.vertices) for m in meshes)])
+    vertices = np.concatenate([m.vertices for m in meshes])
+    faces = np.concatenate([m.faces + o for m, o in zip(meshes, offsets, strict=False)])
+    owner = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
+    pixels, depth = camera.project(torch.from_numpy(vertices))
+    nearest, barycentric, _ = rasterize_mesh(
+        pixels, depth, torch.from_numpy(faces), width=camera.width, height=camera.height
+    )
+    cover = nearest.flatten().numpy() >= 0
+    face_ids = nearest.flatten().numpy()[cover]
+    corners, weights = faces[face_ids], barycentric.reshape(-1, 3).numpy()[cover]
+
+    def at_pixels(values: Float[ndarray, "n c"]) -> Float[ndarray, "p c"]:
+        return np.einsum("pk,pkc->pc", weights, values[corners])
+
+    normals = np.concatenate([_shading_normals(m, figure) for m in meshes])
+    points = at_pixels(vertices)
+    eye = camera.position.numpy()
+    view = (eye - points) / np.linalg.norm(eye - points, axis=1, keepdims=True)
+    facing = at_pixels(normals)
+    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
+    lit = np.stack([visibility(vertices + 0.004 * normals, solid, lamp_directions(box, rng))
+                    for box in STUDIO], 1)
+    rest = at_pixels(np.concatenate([m.rest for m in meshes]))
+    free = at_pixels(np.concatenate([m.shade for m in meshes])[:, None])[:, 0]
+    material = owner[face_ids]
+    albedo = np.zeros_like(points)
+    optics = np.zeros((len(points), 3), np.float32)
+    for k, mesh in enumerate(meshes):
+        here = material == k
+        albedo[here] = _painted(mesh.material, figure, look, rest[here], points[here], free[here])
+        optics[here] = GLOSS[mesh.material]
+    surface = Surface(
+        albedo=albedo,
+        normals=facing,
+        tangents=at_pixels(np.concatenate([m.tangents for m in meshes])),
+        view=view,
+        lit=at_pixels(lit.astype(np.float32)),
+        gloss=optics[:, 0] * (1 + 2 * fresnel(facing, view)),
+        sharpness=optics[:, 1],
+        translucency=optics[:, 2],
+    )
+    image = np.zeros((camera.height * camera.width, 3), np.float32)
+    image[cover] = shade(surface)
+    size = (camera.height, camera.width)
+    return image.reshape(*size, 3), cover.reshape(size)
+
+
+def _shading_normals(mesh: Mesh, figure: Figure) -> Float[ndarray, "n 3"]:
+    """Give normals to light by; hairs take the shape of the head below them."""
+    if mesh.material != "strands":
+        return vertex_normals(mesh.vertices, mesh.faces)
+    center = figure.face_center
+    away = mesh.vertices - center
+    away = away / np.linalg.norm(away, axis=1, keepdims=True)
+    along = np.einsum("ij,ij->i", away, mesh.tangents)[:, None]
+    across = away - 0.7 * along * mesh.tangents
+    return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+
+
+def _painted(
+    material: str,
+    figure: Figure,
+    look: SampleLook,
+    rest: Float[ndarray, "p 3"],
+    points: Float[ndarray, "p 3"],
+    free: Float[ndarray, " p"],
+) -> Float[ndarray, "p 3"]:
+    if material == "skin":
+        return paint_skin(figure, look, rest)
+    if material == "eyes":
+        return paint_eyes(figure, look, rest)
+    if material == "mouth":
+        return np.broadcast_to(np.array([0.55, 0.25, 0.24]), rest.shape)
+    if material == "top":
+        return paint_top(figure, look, rest)
+    if material == "bottom":
+        return paint_bottom(figure, look, rest)
+    if material == "shoes":
+        return paint_shoes(figure, look, rest, points[:, 1])
+    if material == "soles":
+        return paint_soles(points[:, 1])
+    if material == "hair":
+        return np.broadcast_to(np.asarray(look.hair) * 0.55, rest.shape)
+    return paint_strands(look, rest, free)
+
+
+def floor_points(camera: Camera) -> tuple[Float[ndarray, "h w 3"], Bool[ndarray, "h w"]]:
+    """Say where each pixel's ray meets the floor, and whether near enough to show a shadow."""
+    y, x = torch.meshgrid(
+        torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij"
+    )
+    pixels = torch.stack([x, y], -1).reshape(-1, 2)
+    ends = camera.unproject(pixels, torch.ones(len(pixels))).numpy()
+    eye = camera.position.numpy()
+    ways = ends - eye
+    down = ways[:, 1] < -1e-4
+    reach = np.where(down, -eye[1] / np.where(down, ways[:, 1], -1), 0)
+    places = eye + reach[:, None] * ways
+    near = down & (places[:, 2] > eye[2] - DISTANCE - FLOOR_DEPTH)
+    size = (camera.height, camera.width)
+    return places.reshape(*size, 3).astype(np.float32), near.reshape(size)
