@@ -55,6 +55,10 @@ typedef struct persona_camera {
 PERSONA_API int persona_abi_version(void);
 PERSONA_API int persona_isa_runs(int isa); /* 1 when built in and this processor has it */
 
+/* Works on the host's OpenMP threads from now on: the address of libgomp's GOMP_parallel, or NULL
+ * for threads of our own. Not called: threads of our own. */
+PERSONA_API void persona_use_team(void* gomp_parallel);
+
 PERSONA_API persona_workspace* persona_workspace_create(void);
 PERSONA_API void persona_workspace_destroy(persona_workspace* workspace);
 PERSONA_API int64_t persona_workspace_bytes(const persona_workspace* workspace);

@@ -71,6 +71,10 @@ int persona_isa_runs(int isa) {
   return 0;
 }
 
+void persona_use_team(void* gomp_parallel) {
+  use_team(reinterpret_cast<TeamFunction>(gomp_parallel));
+}
+
 persona_workspace* persona_workspace_create(void) { return new (std::nothrow) persona_workspace; }
 void persona_workspace_destroy(persona_workspace* workspace) { delete workspace; }
 int64_t persona_workspace_bytes(const persona_workspace* workspace) { return workspace->bytes(); }

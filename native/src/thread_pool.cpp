@@ -1,4 +1,5 @@
-// A small thread pool: workers sleep when idle, late workers are never waited for.
+// Runs chunks of work on several threads: on the host's OpenMP team when it lends one, else on a
+// small pool of our own whose workers sleep when idle.
 #include "thread_pool.h"
 
 #include <unistd.h>
@@ -110,11 +111,46 @@ Pool& pool_of_this_process() {
   return *pool;
 }
 
+// The team borrowed from the host, and the process it lives in: a forked child has no threads.
+std::atomic<TeamFunction> team{nullptr};
+std::atomic<pid_t> team_owner{0};
+
+struct TeamWork {
+  ChunkFunction function;
+  void* context;
+  int chunk_count;
+  std::atomic<int> next_chunk{0}, next_worker{0};
+};
+
+void work_in_team(void* data) {
+  auto& work = *static_cast<TeamWork*>(data);
+  const int worker = work.next_worker.fetch_add(1, std::memory_order_relaxed);
+  for (;;) {
+    const int chunk = work.next_chunk.fetch_add(1, std::memory_order_relaxed);
+    if (chunk >= work.chunk_count) return;
+    work.function(work.context, chunk, worker);
+  }
+}
+
+bool run_in_team(int threads, int chunk_count, ChunkFunction function, void* context) {
+  const TeamFunction parallel = team.load(std::memory_order_acquire);
+  if (parallel == nullptr || team_owner.load(std::memory_order_relaxed) != getpid()) return false;
+  TeamWork work{function, context, chunk_count, {}, {}};
+  parallel(work_in_team, &work, static_cast<unsigned>(threads), 0);
+  return true;
+}
+
 }  // namespace
+
+void use_team(TeamFunction parallel) {
+  team_owner.store(getpid(), std::memory_order_relaxed);
+  team.store(parallel, std::memory_order_release);
+}
 
 void run_chunks(int threads, int chunk_count, ChunkFunction function, void* context) {
   if (threads > kMaxThreads) threads = kMaxThreads;
   if (threads > chunk_count) threads = chunk_count;
+  if (threads > 1 && run_in_team(threads, chunk_count, function, context)) return;
   if (threads > 1 && pool_of_this_process().run(threads, chunk_count, function, context)) return;
   for (int chunk = 0; chunk < chunk_count; ++chunk) function(context, chunk, 0);
 }

@@ -59,7 +59,7 @@ def rasterize_mesh(
             why="it must be integers of shape (any, 3)",
             fix="give one row of three vertex ids for each triangle",
         )
-    if faces.numel() and not (0 <= int(faces.min()) and int(faces.max()) < count):
+    if faces.numel() and not (int(faces.min()) >= 0 and int(faces.max()) < count):
         raise InputError(
             f"faces name vertices {int(faces.min())} to {int(faces.max())}, there are {count}",
             why="an id without a vertex would read somebody else's memory",

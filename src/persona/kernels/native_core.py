@@ -54,6 +54,7 @@ _P, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "persona_abi_version": (_INT, ()),
     "persona_isa_runs": (_INT, (_INT,)),
+    "persona_use_team": (None, (_P,)),
     "persona_workspace_create": (_P, ()),
     "persona_workspace_destroy": (None, (_P,)),
     "persona_workspace_bytes": (_LONG, (_P,)),
@@ -87,7 +88,25 @@ def _open() -> ctypes.CDLL | str:
         function.restype, function.argtypes = result, list(arguments)
     if library.persona_abi_version() != ABI_VERSION:
         return f"the native core is out of date; {BUILD_FIX}"
+    library.persona_use_team(_openmp_team())
     return library
+
+
+def _openmp_team() -> int | None:
+    """Find the ``GOMP_parallel`` of the libgomp that torch works with, or None.
+
+    Two sets of threads would fight for the cores, see native/src/thread_pool.h.
+    """
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return None
+    loaded = {line.split()[-1] for line in maps.read_text().splitlines() if "libgomp" in line}
+    torch_folder = str(Path(torch.__file__).parent.parent)
+    ours = sorted(loaded, key=lambda path: not path.startswith(torch_folder))
+    if not ours:
+        return None
+    symbol = getattr(ctypes.CDLL(ours[0]), "GOMP_parallel", None)
+    return ctypes.cast(symbol, ctypes.c_void_p).value if symbol else None
 
 
 def why_not_native() -> str | None:

@@ -71,7 +71,7 @@ def _camera_struct(camera: Camera, eps2d: float, near: float) -> CameraStruct:
 
 class _Project(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means, covariances, quats, scales, view, threads):  # noqa: D102
+    def forward(ctx, means, covariances, quats, scales, view, threads):
         inputs = [
             None if t is None else t.contiguous() for t in (means, covariances, quats, scales)
         ]
@@ -92,7 +92,7 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grads):  # noqa: D102
+    def backward(ctx, *grads):
         inputs = ctx.saved_tensors
         upstream = [grad.contiguous() for grad in grads]
         results = [None if t is None else torch.empty_like(t) for t in inputs]

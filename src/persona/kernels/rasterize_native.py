@@ -31,7 +31,7 @@ def rasterize(
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means2d, conics, opacities, features, depths, window, threads):  # noqa: D102
+    def forward(ctx, means2d, conics, opacities, features, depths, window, threads):
         inputs = [t.contiguous() for t in (means2d, conics, opacities, features)]
         depths = depths.contiguous()
         n, channels = features.shape
@@ -61,7 +61,7 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grads):  # noqa: D102
+    def backward(ctx, *grads):
         opacities, features, image, transmittance = ctx.saved_tensors
         grad_image, grad_alpha = (grad.contiguous() for grad in grads)
         n = len(opacities)

@@ -27,12 +27,15 @@ def rasterize(
     """Draw every Gaussian at every pixel; see `persona.kernels.splatting.rasterize`."""
     left, top, width, height = window
     order = torch.argsort(depths, stable=True)
-    sorted_inputs = [value[order] for value in (means2d, conics, opacities, features)]
+    means2d, conics, opacities, features = (
+        value[order] for value in (means2d, conics, opacities, features)
+    )
+    columns = range(left, left + width)
     rows_at_once = max(1, STRIP_ENTRIES // max(1, len(order) * width))
     images, alphas = [], []
     for first in range(0, height, rows_at_once):
         rows = range(first, min(height, first + rows_at_once))
-        image, alpha = _draw_rows(*sorted_inputs, range(left, left + width), rows, top)
+        image, alpha = _draw_rows(means2d, conics, opacities, features, columns, rows, top)
         images.append(image)
         alphas.append(alpha)
     return torch.cat(images, 1), torch.cat(alphas, 0)
