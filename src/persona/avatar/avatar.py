@@ -1,0 +1,151 @@
+"""Avatar: canonical Gaussians, their binding to a body, and whose body that is."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from persona.avatar.binding import Binding, carry
+from persona.avatar.posing import CanonicalGaussians, pose_covariances, skinning_maps
+from persona.body import SmplxBody, load_body
+from persona.geometry.cameras import Camera, photo_camera
+from persona.records.body_fit import Identity
+from persona.records.body_params import BodyParams, rest_params
+from persona.records.gaussians import Gaussians
+from persona.records.storage import load_record, save_record
+from persona.rendering import Rendered, render
+
+LEGS_APART = 1.0 / 3.0
+"""Turn of each hip about z in the canonical pose [rad]; METHOD.md C."""
+
+RECORD_NAME = "avatar"
+"""Stem of the two files an avatar is kept in."""
+
+
+def neutral_vertices(body: SmplxBody, identity: Identity) -> Float[Tensor, "v 3"]:
+    """Give a person's naked body in rest pose without expression [m]."""
+    rest = body.forward(
+        replace(rest_params(), betas=identity.betas),
+        joint_offsets=identity.joint_offsets,
+        vertex_offsets=identity.vertex_offsets,
+        with_pose_correctives=False,
+    )
+    return rest.rest_vertices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Avatar:
+    """A person made of Gaussians, posed by SMPL-X parameters.
+
+    Example:
+        >>> avatar = Avatar.load("ada.persona")  # doctest: +SKIP
+        >>> picture = avatar.render(avatar.photo_params, avatar.photo_camera)  # doctest: +SKIP
+    """
+
+    identity: Identity
+    """Shape, bone lengths and face; never changes when the person moves."""
+    canonical: CanonicalGaussians
+    """Gaussians in the rest pose."""
+    binding: Binding
+    """What carries them."""
+    seen: Bool[Tensor, " n"]
+    """Whether the photo shows this Gaussian well; the others are completed."""
+    parts: Int[Tensor, " n"]
+    """What it shows, as a `records.observation.Part`."""
+    photo_params: BodyParams
+    """Pose, expression and place of the photo."""
+    photo_focal_px: float
+    """Focal length of the photo [px]."""
+    photo_size: tuple[int, int]
+    """Width and height of the photo [px]."""
+    numbers: dict[str, float] = field(default_factory=dict)
+    """Measured at creation; the report explains them."""
+    warnings: tuple[str, ...] = ()
+    """What was doubtful or invented, in sentences."""
+
+    @property
+    def count(self) -> int:
+        """Number of Gaussians."""
+        return self.canonical.means.shape[0]
+
+    @cached_property
+    def body(self) -> SmplxBody:
+        """The body file the avatar stands on."""
+        return load_body()
+
+    @cached_property
+    def _neutral_vertices(self) -> Float[Tensor, "v 3"]:
+        """The person's body at rest without expression [m]: what expressions are measured from."""
+        return neutral_vertices(self.body, self.identity)
+
+    @property
+    def photo_camera(self) -> Camera:
+        """The camera of the photo, at the photo's size."""
+        return photo_camera(*self.photo_size, self.photo_focal_px)
+
+    @property
+    def canonical_params(self) -> BodyParams:
+        """Arms out, legs apart, at the origin: the pose in which everything is visible."""
+        params = rest_params()
+        pose = params.body_pose.clone()
+        pose[0, 2], pose[1, 2] = LEGS_APART, -LEGS_APART
+        return replace(params, betas=self.identity.betas, body_pose=pose)
+
+    def pose(self, params: BodyParams) -> Gaussians:
+        """Put the person into a pose.
+
+        Args:
+            params: One pose without batch axes. Its betas are ignored: the avatar keeps its own.
+
+        Returns:
+            Gaussians in the world frame.
+        """
+        body = self.body
+        params = replace(params, betas=self.identity.betas)
+        posed = body.forward(
+            params,
+            joint_offsets=self.identity.joint_offsets,
+            vertex_offsets=self.identity.vertex_offsets,
+        )
+        flesh = posed.rest_vertices - self._neutral_vertices + posed.pose_correctives
+        shift = carry(self.binding, body.faces, flesh)
+        means = self.canonical.means + shift
+        linear, offset, deformation = skinning_maps(means, self.binding, posed.T_posed_rest)
+        covariances, normals = pose_covariances(self.canonical, deformation)
+        return Gaussians(
+            means=torch.einsum("nij,nj->ni", linear, means) + offset,
+            covariances=covariances,
+            opacities=self.canonical.opacities,
+            colors=self.canonical.colors,
+            normals=normals,
+        )
+
+    def render(
+        self,
+        params: BodyParams,
+        camera: Camera,
+        *,
+        background: Float[Tensor, " 3"] | Float[Tensor, "h w 3"] | None = None,
+    ) -> Rendered:
+        """Draw the person in a pose, seen by a camera; None leaves the background transparent."""
+        return render(self.pose(params), camera, background=background)
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``avatar.safetensors`` and ``avatar.json`` into a folder, whole or not at all."""
+        save_record(Path(folder) / RECORD_NAME, self)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Avatar":
+        """Read what `save` wrote.
+
+        Raises:
+            FileFormatError: The files are missing, damaged, or no avatar.
+        """
+        from persona.avatar.integrity import check_avatar
+
+        avatar = load_record(Path(folder) / RECORD_NAME, cls)
+        check_avatar(avatar)
+        return avatar

@@ -1,0 +1,1 @@
+"""Photo, Observation and BodyFit -> Avatar."""

@@ -1,0 +1,190 @@
+"""Dress the fitted body: shoes, cloth out to the outline, hair and webs as shells."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.avatar.avatar import neutral_vertices
+from persona.body import SmplxBody
+from persona.body.skinning import blend_transforms
+from persona.core.types import Faces
+from persona.kernels import rasterize_mesh
+from persona.optimization.dress import freedom, shoe_offsets, vertex_limbs, wears_shoes
+from persona.optimization.limbs import Limb
+from persona.optimization.shells import BodyLayers, Shell, hair_shell, web_shells
+from persona.optimization.silhouette import fit_silhouette, project
+from persona.optimization.view import WorkingView
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Part
+
+BELOW_CHIN_M = 0.02
+"""Hair follows the head down to here below the head's lowest point [m]."""
+REST_ON_BODY_M = 0.16
+"""... and the torso from here on [m]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DressedBody:
+    """The body in the clothes of the photo, in the photo's pose and at rest."""
+
+    faces: Faces
+    """Triangles of the body mesh."""
+    vertices: Float[Tensor, "v 3"]
+    """Dressed, in the photo's pose [m], world frame."""
+    rest_vertices: Float[Tensor, "v 3"]
+    """Dressed, in T-pose, with the photo's expression, without correctives [m]."""
+    naked_rest: Float[Tensor, "v 3"]
+    """The same without clothes [m]."""
+    expression: Float[Tensor, "v 3"]
+    """What the photo's expression and correctives add to the neutral rest vertices [m]."""
+    bones: Float[Tensor, "55 4 4"]
+    """Takes rest points to the photo's pose, world frame."""
+    weights: Float[Tensor, "v 55"]
+    """Skinning shares."""
+    limbs: np.ndarray
+    """A `Limb` for every vertex."""
+    shells: tuple[Shell, ...]
+    """Hair and webs; camera frame."""
+    front: Float[Tensor, "h w"]
+    """Depth of the nearest surface, shells included [m]; infinite on background."""
+    iou: float
+    """Overlap of body and shells with the mask."""
+
+
+def dress(body: SmplxBody, fit: BodyFit, view: WorkingView) -> DressedBody:
+    """Grow shoes, cloth and hair around the fitted body until it fills the mask."""
+    posed = body.forward(
+        fit.params,
+        joint_offsets=fit.identity.joint_offsets,
+        vertex_offsets=fit.identity.vertex_offsets,
+    )
+    faces, weights = body.faces.numpy(), body.weights.numpy().astype(np.float64)
+    laplacian = uniform_laplacian(faces, body.vertex_count)
+    naked = posed.rest_vertices
+    naked_pixels, _ = view.camera.project(posed.vertices)
+    shod = wears_shoes(naked_pixels.numpy(), view.parts.numpy(), weights)
+    shoes = shoe_offsets(naked.numpy().astype(np.float64), faces, weights, laplacian, shod)
+    linear, shift = blend_transforms(posed.T_posed_rest, body.weights)
+    shod_rest = naked + torch.from_numpy(shoes).float()
+    standing = (linear @ (shod_rest + posed.pose_correctives)[..., None])[..., 0] + shift
+    in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
+    mask = view.mask.numpy() > 0.5
+    hair = view.parts.numpy() == Part.HAIR
+    grown = fit_silhouette(
+        in_camera,
+        faces,
+        camera=view.camera,
+        mask=mask,
+        freedom=freedom(weights),
+        laplacian=laplacian,
+    )
+    to_world = view.camera.T_camera_world[:3, :3].T
+    offsets = torch.from_numpy(grown.offsets).float() @ to_world.T
+    rest_offsets = torch.linalg.solve(linear, offsets[..., None])[..., 0]
+    dressed_camera = in_camera + grown.offsets
+    limbs = vertex_limbs(weights)
+    layers = _layers(dressed_camera, faces, limbs, view)
+    shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights)
+    front, covered = _front(layers, shells, view)
+    union = (covered | mask).sum()
+    neutral = neutral_vertices(body, fit.identity)
+    return DressedBody(
+        faces=body.faces,
+        vertices=standing + offsets,
+        rest_vertices=shod_rest + rest_offsets,
+        naked_rest=naked,
+        expression=naked - neutral + posed.pose_correctives,
+        bones=posed.T_posed_rest,
+        weights=body.weights,
+        limbs=limbs,
+        shells=tuple(shells),
+        front=torch.from_numpy(front).float(),
+        iou=float((covered & mask).sum() / max(1, union)),
+    )
+
+
+def uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
+    """Give the graph Laplacian whose rows have 1 on the diagonal and sum to 0."""
+    a = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2]])
+    b = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0]])
+    graph = sp.csr_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count))
+    graph.data[:] = 1
+    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1)
+    return (sp.eye(count) - sp.diags(1 / degree) @ graph).tocsr()
+
+
+def _layers(
+    vertices: np.ndarray, faces: np.ndarray, limbs: np.ndarray, view: WorkingView
+) -> BodyLayers:
+    """Look at the dressed mesh through the photo's camera."""
+    face_ids, _, depth = rasterize_mesh(
+        torch.from_numpy(project(vertices, view.camera)).float(),
+        torch.from_numpy(vertices[:, 2]).float(),
+        torch.from_numpy(faces),
+        width=view.camera.width,
+        height=view.camera.height,
+    )
+    ids = face_ids.numpy()
+    covered = ids >= 0
+    head_face = (limbs[faces] == Limb.HEAD).all(1)
+    return BodyLayers(
+        covered=covered,
+        front=np.where(covered, depth.numpy(), np.inf),
+        on_head=covered & head_face[np.maximum(ids, 0)],
+    )
+
+
+def _shells(
+    mask: np.ndarray,
+    hair: np.ndarray,
+    layers: BodyLayers,
+    view: WorkingView,
+    vertices: np.ndarray,
+    limbs: np.ndarray,
+    weights: np.ndarray,
+) -> list[Shell]:
+    """Make the hair's shell, then webs over whatever is still open."""
+    head = vertices[limbs == Limb.HEAD]
+    depth = float((head[:, 2].min() + head[:, 2].max()) / 2)
+    pixels_per_m = view.camera.focal_px / depth
+    chin = float(project(head, view.camera)[:, 1].max())
+    shells: list[Shell] = []
+    shell = hair_shell(
+        mask,
+        hair,
+        layers,
+        camera=view.camera,
+        head_depth=depth,
+        chin_row=chin + BELOW_CHIN_M * pixels_per_m,
+        shoulder_row=chin + REST_ON_BODY_M * pixels_per_m,
+    )
+    if shell is not None:
+        shells.append(shell)
+    _, covered = _front(layers, shells, view)
+    webs = web_shells(
+        mask, covered, layers, camera=view.camera, vertices=vertices, vertex_weights=weights
+    )
+    return shells + webs
+
+
+def _front(
+    layers: BodyLayers, shells: list[Shell], view: WorkingView
+) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the depth of shells into the body's; depth and coverage."""
+    front = layers.front
+    for shell in shells:
+        if len(shell.faces) == 0:
+            continue
+        ids, _, depth = rasterize_mesh(
+            torch.from_numpy(project(shell.vertices, view.camera)).float(),
+            torch.from_numpy(shell.vertices[:, 2]).float(),
+            torch.from_numpy(shell.faces.copy()),
+            width=view.camera.width,
+            height=view.camera.height,
+        )
+        front = np.where(ids.numpy() >= 0, np.minimum(front, depth.numpy()), front)
+    return front, np.isfinite(front)

@@ -1,0 +1,216 @@
+"""Colour for what the photo does not show, from what it shows of the same garment."""
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from persona.optimization.head import nearest_hair
+from persona.optimization.limbs import MIRROR, Limb, along, front_plane
+from persona.optimization.surface import Surface
+from persona.records.observation import Part
+
+SLICE = 0.01
+"""Length of a slice across a limb [m]."""
+SLICE_SIGMA = 2.5
+"""How far a slice's colour reaches along the limb [slices]."""
+SEAM_LEAK = 0.08
+"""Pull of a completed colour towards its own guess against its neighbours'; 2 cm of blending."""
+SEAM_NEIGHBORS = 6
+"""Neighbours over which seams are blended."""
+DETAIL_LIMIT = {
+    Part.UPPER: 0.10,
+    Part.LOWER: 0.10,
+    Part.SKIN: 0.025,
+    Part.HAIR: 0.12,
+    Part.SHOES: 0.12,
+}
+"""Largest deviation of a copied detail from its slice's colour, so that no print is copied."""
+OUTER = 0.45
+"""Beyond this share of the half-width a torso's front shows the cloth that also covers the back."""
+
+
+def complete_colors(surface: Surface) -> np.ndarray:
+    """Guess the colours of unseen Gaussians and blend them into the seen ones.
+
+    Every unseen Gaussian takes the robust colour of the slice of its limb that shows the same
+    part (so that hems stay where they are), plus the fine detail of the seen Gaussian in front of
+    it, clipped so that a weave is copied and a print is not.
+
+    Returns:
+        Colours for all Gaussians, sRGB in [0, 1], (n, 3); seen ones unchanged.
+    """
+    guess = surface.color.copy()
+    detail = np.zeros_like(guess)
+    for limb in Limb:
+        for part in Part:
+            if part is Part.BACKGROUND:
+                continue
+            _complete_group(surface, limb, part, guess, detail)
+    guess += detail
+    return np.clip(_blend_seams(surface, guess), 0, 1)
+
+
+def spread_parts(surface: Surface) -> np.ndarray:
+    """Say what the unseen Gaussians show: the commonest part of their slice, seen from outside in.
+
+    Returns:
+        A `Part` for each Gaussian; seen ones keep theirs.
+    """
+    part = surface.part.copy()
+    for limb in Limb:
+        mine = surface.limb == limb
+        both = mine | (surface.limb == MIRROR[limb])
+        known = surface.seen & (surface.part > 0)
+        source = mine & known if (mine & known).sum() >= 200 else both & known
+        if limb is Limb.HEAD or not source.any():
+            continue
+        place = np.round(along(limb, surface.rest) / SLICE).astype(int)
+        low = place[both].min()
+        bins = place[both].max() - low + 1
+        weight = _outer_weight(limb, surface.rest)
+        votes = np.zeros((bins, len(Part)))
+        np.add.at(votes, (place[source] - low, surface.part[source]), weight[source])
+        votes = gaussian_filter1d(votes, 1.0, axis=0, mode="nearest")
+        winner = votes.argmax(1)
+        filled = np.where(votes.sum(1) > 1e-3)[0]
+        nearest = filled[np.abs(np.arange(bins)[:, None] - filled).argmin(1)]
+        unknown = mine & ~known
+        part[unknown] = winner[nearest][place[unknown] - low]
+    return part
+
+
+def _complete_group(
+    surface: Surface, limb: Limb, part: Part, guess: np.ndarray, detail: np.ndarray
+) -> None:
+    """Fill one part of one limb: slices first, then detail from the front."""
+    target = np.where((surface.limb == limb) & (surface.part == part) & ~surface.seen)[0]
+    if len(target) == 0:
+        return
+    known = surface.seen & (surface.part == part)
+    source = np.where(known & (surface.limb == limb))[0]
+    if len(source) < 60:
+        source = np.where(known & np.isin(surface.limb, (limb, MIRROR[limb])))[0]
+    if len(source) < 60:
+        source = np.where(known)[0]
+    if len(source) < 12:
+        source = np.where(surface.seen)[0]
+    source = source[_main_cloth(surface, source, limb, part)]
+    if limb is Limb.HEAD and part is Part.SKIN:
+        # Lips and brows lie in slices of the face; the sides of a head have neither.
+        table, low = np.median(surface.color[source], 0)[None], 0.0
+    else:
+        table, low = _slices(surface, source, limb)
+    guess[target] = _read(table, along(limb, surface.rest[target]) / SLICE - low)
+    base = _read(table, along(limb, surface.rest[source]) / SLICE - low)
+    residual = surface.color[source] - base
+    limit = DETAIL_LIMIT[part]
+    if part is Part.HAIR:
+        nearest = nearest_hair(surface.rest[source], surface.rest[target])
+    else:
+        _, nearest = cKDTree(front_plane(limb, surface.rest[source])).query(
+            front_plane(limb, surface.rest[target])
+        )
+    detail[target] = np.clip(residual[nearest], -limit, limit)
+
+
+def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:
+    """Pick the seen Gaussians of the cloth that goes round: the jacket, not the shirt inside.
+
+    The colour that fills the outer half of the torso's front (and the sleeves) is the garment's;
+    what differs clearly from it and stays in the middle is an inner layer or a print.
+    """
+    everything = np.arange(len(source))
+    if limb is not Limb.TORSO or part not in (Part.UPPER, Part.LOWER):
+        return everything
+    weight = _outer_weight(limb, surface.rest[source])
+    outer = weight > 0.5
+    if outer.sum() < 50:
+        return everything
+    place = np.round(surface.rest[source, 1] / (8 * SLICE)).astype(int)
+    keep = np.zeros(len(source), bool)
+    for level in np.unique(place):
+        here = place == level
+        rim = here & outer
+        if rim.sum() < 8:
+            rim = outer
+        middle = np.median(surface.color[source[rim]], 0)
+        spread = np.abs(surface.color[source[rim]] - middle).max(1)
+        reach = np.clip(2.0 * np.median(spread), 0.08, 0.25)
+        keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
+    return np.where(keep)[0] if keep.sum() > 50 else everything
+
+
+def _outer_weight(limb: Limb, rest: np.ndarray) -> np.ndarray:
+    """Weigh the flanks of the torso over its middle; elsewhere all alike."""
+    if limb is not Limb.TORSO:
+        return np.ones(len(rest))
+    half = np.percentile(np.abs(rest[:, 0]), 95)
+    return np.where(np.abs(rest[:, 0]) > OUTER * half, 1.0, 0.15)
+
+
+def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarray, float]:
+    """Take the median colour across a limb at every centimetre, smoothed along it."""
+    place = np.round(along(limb, surface.rest[source]) / SLICE).astype(int)
+    low = place.min()
+    bins = place.max() - low + 1
+    total = np.zeros((bins, 3))
+    mass = np.zeros(bins)
+    for bin_ in range(bins):
+        members = source[place == bin_]
+        if len(members) >= 4:
+            total[bin_] = np.median(surface.color[members], 0)
+            mass[bin_] = min(len(members), 40)
+    if mass.sum() == 0:
+        return np.median(surface.color[source], 0)[None], float(low)
+    smooth_mass = gaussian_filter1d(mass, SLICE_SIGMA, mode="nearest")
+    smooth = gaussian_filter1d(total * mass[:, None], SLICE_SIGMA, axis=0, mode="nearest")
+    empty = smooth_mass < 1e-3
+    table = smooth / np.maximum(smooth_mass, 1e-6)[:, None]
+    if empty.any():
+        good = np.where(~empty)[0]
+        for channel in range(3):
+            table[:, channel] = np.interp(np.arange(bins), good, table[good, channel])
+    return table, float(low)
+
+
+def _read(table: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Interpolate a table of slices, constant past its ends."""
+    index = np.arange(len(table))
+    return np.stack([np.interp(place, index, table[:, k]) for k in range(3)], 1)
+
+
+def _blend_seams(surface: Surface, guess: np.ndarray) -> np.ndarray:
+    """Solve a screened Poisson equation: keep the guess's gradients, meet the seen colours."""
+    unknown = np.where(~surface.seen)[0]
+    if len(unknown) == 0:
+        return guess
+    count = len(surface.rest)
+    # Limbs that touch in the picture do not touch here.
+    place = np.concatenate([surface.rest, surface.limb[:, None] * 0.0], 1)
+    ids = cKDTree(place).query(place, SEAM_NEIGHBORS + 1)[1][:, 1:]
+    a = np.repeat(np.arange(count), SEAM_NEIGHBORS)
+    b = ids.ravel()
+    same = surface.part[a] == surface.part[b]
+    a, b = a[same], b[same]
+    graph = sp.csr_matrix((np.ones(len(a)), (a, b)), (count, count))
+    graph = graph.maximum(graph.T)
+    laplacian = sp.diags(np.asarray(graph.sum(1)).ravel()) - graph
+    start = np.where(surface.seen[:, None], surface.color, guess)
+    edges = graph.tocoo()
+    step = guess[edges.row] - guess[edges.col]
+    step[surface.seen[edges.row] | surface.seen[edges.col]] = 0
+    wanted = np.stack([np.bincount(edges.row, step[:, k], count) for k in range(3)], 1)
+    system = (laplacian[unknown][:, unknown] + SEAM_LEAK * sp.eye(len(unknown))).tocsr()
+    known = np.where(surface.seen)[0]
+    right = wanted[unknown] + SEAM_LEAK * guess[unknown]
+    right -= laplacian[unknown][:, known] @ surface.color[known]
+    result = start.copy()
+    scale = sp.diags(1 / system.diagonal())
+    for channel in range(3):
+        solution, _ = spla.cg(
+            system, right[:, channel], x0=guess[unknown, channel], rtol=1e-4, maxiter=200, M=scale
+        )
+        result[unknown, channel] = solution
+    return result

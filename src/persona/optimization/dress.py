@@ -1,0 +1,108 @@
+"""How the surface of a dressed person may differ from the naked body: freedom, shoes, hang."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
+from persona.optimization.silhouette import Freedom, vertex_normals
+from persona.records.observation import Part
+
+OUTWARD = {
+    Limb.TORSO: 0.14,
+    Limb.LEFT_LEG: 0.14,
+    Limb.RIGHT_LEG: 0.14,
+    Limb.LEFT_ARM: 0.09,
+    Limb.RIGHT_ARM: 0.09,
+    Limb.LEFT_HAND: 0.004,
+    Limb.RIGHT_HAND: 0.004,
+    Limb.LEFT_FOOT: 0.025,
+    Limb.RIGHT_FOOT: 0.025,
+    Limb.HEAD: 0.004,
+}
+"""Most that clothes stand off the skin along its normal [m]; hair has a shell of its own."""
+INWARD = 0.015
+"""Most that the body may be thinner than fitted [m]."""
+NECK_OUTWARD = 0.02
+"""Collars stand off this far; what is wider is hair [m]."""
+TOE_ROUNDS = 30
+"""Averagings that melt five toes into the front of a shoe."""
+SHOE_THICKNESS = 0.007
+"""Leather between skin and air [m]."""
+SHOE_SHARE = 0.5
+"""Share of a foot's pixels that must be shoe."""
+
+
+def vertex_limbs(weights: np.ndarray) -> np.ndarray:
+    """Name the limb of every vertex by its heaviest bone; (v,)."""
+    return LIMB_OF_JOINT[weights.argmax(1)]
+
+
+def freedom(weights: np.ndarray) -> Freedom:
+    """Bound every vertex by its limb, blended where limbs meet."""
+    by_joint = np.array([OUTWARD[Limb(limb)] for limb in LIMB_OF_JOINT])
+    by_joint[12] = NECK_OUTWARD
+    outward = weights @ by_joint
+    in_hand = np.isin(LIMB_OF_JOINT, (Limb.LEFT_HAND, Limb.RIGHT_HAND))
+    hand = weights[:, in_hand].sum(1)
+    head = weights[:, LIMB_OF_JOINT == Limb.HEAD].sum(1)
+    inward = INWARD * (1 - 0.8 * hand) * (1 - 0.6 * head)
+    return Freedom(outward=outward, inward=inward, trust=1 - 0.8 * hand)
+
+
+def wears_shoes(pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> tuple[bool, bool]:
+    """Read from the part labels whether the left and the right foot are shod.
+
+    Args:
+        pixels: Projected vertices (x, y) [px], (v, 2).
+        parts: A `Part` for every pixel (h, w).
+        weights: Skinning shares (v, 55).
+    """
+    rows = np.clip(pixels[:, 1].astype(int), 0, parts.shape[0] - 1)
+    columns = np.clip(pixels[:, 0].astype(int), 0, parts.shape[1] - 1)
+    shown = parts[rows, columns]
+    answers = []
+    for joints in ((7, 10), (8, 11)):
+        foot = weights[:, list(joints)].sum(1) > 0.6
+        person = shown[foot][shown[foot] != Part.BACKGROUND]
+        answers.append(len(person) > 0 and float((person == Part.SHOES).mean()) > SHOE_SHARE)
+    return answers[0], answers[1]
+
+
+def shoe_offsets(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    weights: np.ndarray,
+    laplacian: sp.csr_matrix,
+    shod: tuple[bool, bool],
+) -> np.ndarray:
+    """Turn bare feet into shoes: toes melt together, the skin gains a sole's thickness.
+
+    Args:
+        vertices: Rest pose [m], (v, 3); +z is forward.
+        faces: Triangles (f, 3).
+        weights: Skinning shares (v, 55).
+        laplacian: Uniform graph Laplacian.
+        shod: Left and right.
+
+    Returns:
+        Offsets in the rest pose [m], (v, 3); zero off the shod feet.
+    """
+    moved = vertices.copy()
+    for side, (ankle, toes) in enumerate(((7, 10), (8, 11))):
+        if not shod[side]:
+            continue
+        foot = weights[:, [ankle, toes]].sum(1)
+        soft = np.clip(weights[:, toes] * 1.5, 0, 1)[:, None]
+        tip = moved[foot > 0.5, 2].max()
+        shape = moved.copy()
+        for _ in range(TOE_ROUNDS):
+            shape -= soft * 0.7 * (laplacian @ shape)
+        # Averaging pulls the tip back; stretch the front out to where the toes ended.
+        heel = moved[foot > 0.5, 2].min()
+        front = shape[foot > 0.5, 2].max()
+        reach = np.clip((shape[:, 2] - heel) / max(front - heel, 1e-6), 0, 1)
+        shape[:, 2] += soft[:, 0] * reach**2 * (tip - front)
+        normals = vertex_normals(shape, faces)
+        thick = np.clip((foot - 0.3) / 0.5, 0, 1)[:, None] * SHOE_THICKNESS
+        moved = shape + thick * normals
+    return moved - vertices

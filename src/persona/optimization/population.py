@@ -1,0 +1,145 @@
+"""Spread Gaussians over the dressed body and its shells by area and importance."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.avatar.binding import Binding, bind_to_bones, bind_to_triangles, join_bindings
+from persona.avatar.initialize import sample_surface, surfel_axes
+from persona.body.skinning import blend_transforms
+from persona.optimization.clothing import DressedBody
+from persona.optimization.cloud import PhotoCloud
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
+from persona.optimization.shells import Shell
+from persona.optimization.silhouette import vertex_normals
+from persona.optimization.view import WorkingView
+
+IMPORTANCE = {
+    Limb.HEAD: 4.0,
+    Limb.LEFT_HAND: 2.5,
+    Limb.RIGHT_HAND: 2.5,
+    Limb.LEFT_FOOT: 1.5,
+    Limb.RIGHT_FOOT: 1.5,
+}
+"""Gaussians per area compared with torso and limbs; people look at faces, then at hands."""
+HAIR_IMPORTANCE = 1.6
+"""The same for the shell of hair."""
+FRONT_IMPORTANCE = 1.7
+"""The same for what faces the photo's camera: there is detail to carry."""
+
+
+def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) -> PhotoCloud:
+    """Place ``count`` Gaussians on body and shells.
+
+    Args:
+        dressed: Surfaces in the photo's pose.
+        view: The photo's camera.
+        count: Gaussians in all.
+        seed: Start of the sampling sequence.
+    """
+    to_world = view.camera.T_camera_world[:3, :3].T
+    meshes = [(dressed.vertices, dressed.faces, _body_importance(dressed, view))]
+    for shell in dressed.shells:
+        points = torch.from_numpy(shell.vertices).float() @ to_world.T + view.camera.position
+        faces = torch.from_numpy(shell.faces.copy())
+        importance = torch.full((len(faces),), HAIR_IMPORTANCE if shell.is_hair else 1.0)
+        meshes.append((points, faces, importance * _facing_factor(points, faces, view)))
+    masses = torch.tensor([float((_areas(v, f) * w).sum()) for v, f, w in meshes])
+    shares = torch.floor(masses / masses.sum() * count).long()
+    shares[0] += count - shares.sum()
+    clouds = []
+    for index, (vertices, faces, importance) in enumerate(meshes):
+        if shares[index] == 0:
+            continue
+        samples = sample_surface(vertices, faces, importance, int(shares[index]), seed=seed)
+        corners = faces[samples.face_ids]
+        weights = samples.barycentric[..., None]
+        normals = torch.from_numpy(vertex_normals(vertices.numpy(), faces.numpy())).float()
+        means = (vertices[corners] * weights).sum(1)
+        normal = torch.nn.functional.normalize((normals[corners] * weights).sum(1), dim=1)
+        quats, log_scales = surfel_axes(means, normal)
+        if index == 0:
+            made = _on_body(dressed, samples.face_ids, samples.barycentric)
+        else:
+            shell = dressed.shells[index - 1]
+            made = _on_shell(dressed, shell, means, samples.face_ids, samples.barycentric)
+        clouds.append((means, normal, quats, log_scales, *made))
+    return _join(clouds)
+
+
+def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, " f"]:
+    by_limb = np.array([IMPORTANCE.get(Limb(limb), 1.0) for limb in range(len(Limb))])
+    by_vertex = torch.from_numpy(by_limb[dressed.limbs]).float()
+    by_face = by_vertex[dressed.faces].mean(1)
+    return by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+
+
+def _facing_factor(
+    vertices: Float[Tensor, "v 3"], faces: Tensor, view: WorkingView
+) -> Float[Tensor, " f"]:
+    """Favour triangles that face the camera."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normal = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
+    toward = torch.nn.functional.normalize(view.camera.position - (a + b + c) / 3, dim=1)
+    return 1 + (FRONT_IMPORTANCE - 1) * ((normal * toward).sum(1) / 0.4).clamp(0, 1)
+
+
+def _areas(vertices: Float[Tensor, "v 3"], faces: Tensor) -> Float[Tensor, " f"]:
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    return torch.linalg.cross(b - a, c - a).norm(dim=1) / 2
+
+
+def _on_body(
+    dressed: DressedBody, face_ids: Tensor, barycentric: Tensor
+) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor]:
+    """Give rest places, binding, limb and hair flag of Gaussians on the body."""
+    corners = dressed.faces[face_ids]
+    weights = barycentric[..., None]
+    binding = bind_to_triangles(
+        face_ids,
+        barycentric,
+        faces=dressed.faces,
+        rest_vertices=dressed.rest_vertices,
+        vertex_weights=dressed.weights,
+    )
+    rest = (dressed.rest_vertices[corners] * weights).sum(1)
+    naked = (dressed.naked_rest[corners] * weights).sum(1)
+    main = corners.gather(1, barycentric.argmax(1, keepdim=True))[:, 0]
+    limb = torch.from_numpy(dressed.limbs)[main]
+    return rest, naked, binding, limb, torch.zeros(len(rest))
+
+
+def _on_shell(
+    dressed: DressedBody, shell: Shell, means: Tensor, face_ids: Tensor, barycentric: Tensor
+) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor]:
+    """The same for a shell; its rest place is found by undoing the photo's pose."""
+    corners = torch.from_numpy(shell.faces.copy())[face_ids]
+    dense = (torch.from_numpy(shell.weights).float()[corners] * barycentric[..., None]).sum(1)
+    binding = bind_to_bones(dense)
+    kept = torch.zeros_like(dense).scatter_(1, binding.bone_ids, binding.bone_weights)
+    linear, shift = blend_transforms(dressed.bones, kept)
+    rest = torch.linalg.solve(linear, (means - shift)[..., None])[..., 0]
+    limb = torch.from_numpy(LIMB_OF_JOINT)[dense.argmax(1)]
+    if shell.is_hair:
+        limb = torch.full_like(limb, int(Limb.HEAD))
+    return rest, rest, binding, limb, torch.full((len(rest),), float(shell.is_hair))
+
+
+def _join(clouds: list[tuple]) -> PhotoCloud:
+    columns = list(zip(*clouds, strict=True))
+    binding = columns[6][0]
+    for further in columns[6][1:]:
+        binding = join_bindings(binding, further)
+    means, normals, quats, log_scales, rest, naked = (torch.cat(c) for c in columns[:6])
+    return PhotoCloud(
+        means=means,
+        normals=normals,
+        quats_wxyz=quats,
+        log_scales=log_scales,
+        rest_means=rest,
+        rest_body=naked,
+        binding=binding,
+        limb=torch.cat(columns[7]),
+        is_hair=torch.cat(columns[8]),
+    )

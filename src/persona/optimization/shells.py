@@ -1,0 +1,237 @@
+"""Surfaces the naked body does not have: hair and hats with depth, bags, the web of a skirt."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from persona.geometry.cameras import Camera
+
+HAIR_MARGIN = 0.004
+"""Hair lies at least this far in front of the skin it covers [m]."""
+HAIR_CLIFF = 0.025
+"""... and at most this far, so that a fringe is no shelf [m]."""
+HEAD_DEPTH_RATIO = 1.15
+"""Depth of a head with hair over its width [-]."""
+MIN_HAIR_SHARE = 0.12
+"""Below this share of the head's picture we see a bald head, not hair."""
+MIN_PATCH_SHARE = 2e-4
+"""Smaller uncovered patches, as a share of the person's area, are left to the silhouette."""
+WEB_OVERLAP_PX = 3
+"""How far a web reaches over the mesh it hangs on [px]."""
+WEB_NEIGHBORS = 24
+"""Vertices whose shares a web point averages: enough to span from leg to leg."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """A closed surface beside the body, in the photo's pose."""
+
+    vertices: np.ndarray
+    """Camera frame [m], (n, 3)."""
+    faces: np.ndarray
+    """Triangles, outward, (f, 3)."""
+    weights: np.ndarray
+    """Skinning shares, (n, 55)."""
+    is_hair: bool
+    """Hair or hat, else a web."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyLayers:
+    """What the dressed body mesh looks like through the photo's camera."""
+
+    covered: np.ndarray
+    """Whether the mesh covers a pixel, bool (h, w)."""
+    front: np.ndarray
+    """Depth of the nearest surface [m]; infinite where nothing is."""
+    on_head: np.ndarray
+    """Whether that surface belongs to the head, bool (h, w)."""
+
+
+def hair_shell(
+    mask: np.ndarray,
+    hair: np.ndarray,
+    layers: BodyLayers,
+    *,
+    camera: Camera,
+    head_depth: float,
+    chin_row: float,
+    shoulder_row: float,
+) -> Shell | None:
+    """Blow the head's picture up to a rounded volume and cover the hair with its front.
+
+    The thickness solves a Poisson equation on the head's picture (a disc becomes a ball, a bun
+    on a head a smaller ball on a bigger one). Its back covers the whole head: whoever has hair in
+    front has hair behind.
+
+    Args:
+        mask: Person, bool (h, w).
+        hair: Pixels that show hair or a hat, bool (h, w).
+        layers: The body without hair.
+        camera: Camera of the picture.
+        head_depth: Depth of the head's middle [m].
+        chin_row: Row of the chin [px]; hair follows the head above it.
+        shoulder_row: Row where hair has come to rest on the body [px].
+
+    Returns:
+        None for a bald head.
+    """
+    hair = hair & mask
+    head = layers.on_head & mask
+    if hair.sum() < MIN_HAIR_SHARE * max(1, head.sum()):
+        return None
+    blob = _largest(ndimage.binary_fill_holes(head | hair))
+    pixel = head_depth / camera.focal_px
+    thickness = np.sqrt(_poisson(blob)) * pixel * HEAD_DEPTH_RATIO
+    skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, head_depth)
+    front = np.minimum(head_depth - thickness, skin - HAIR_MARGIN)
+    front = np.where(layers.covered, np.maximum(front, skin - HAIR_CLIFF), front)
+    front = _smooth(np.where(blob, front, head_depth), blob, 1.5)
+    rows = np.arange(mask.shape[0])[:, None]
+    below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)
+    back_ok = blob & (~layers.covered | layers.on_head | (rows < chin_row))
+    sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
+    back = head_depth + thickness * np.where(rows < chin_row, 1.0, 0.6)
+    sheet_back = _sheet(back_ok, back, camera, flip=True)
+    vertices, faces, at = _join(sheet_front, sheet_back)
+    weights = np.zeros((len(vertices), 55))
+    share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
+    weights[:, 15] = 1 - share
+    weights[:, 9] = share
+    return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
+
+
+def web_shells(
+    mask: np.ndarray,
+    covered: np.ndarray,
+    layers: BodyLayers,
+    *,
+    camera: Camera,
+    vertices: np.ndarray,
+    vertex_weights: np.ndarray,
+) -> list[Shell]:
+    """Close what the body's surface leaves open inside the outline.
+
+    A skirt between two legs, a bag, a flared sleeve: each patch becomes a thin cushion that hangs
+    on the surfaces around it and is carried by the bones of its neighbours.
+
+    Args:
+        mask: Person, bool (h, w).
+        covered: What body and hair already cover, bool (h, w).
+        layers: The dressed body.
+        camera: Camera of the picture.
+        vertices: Dressed body, camera frame [m], (v, 3).
+        vertex_weights: Skinning shares, (v, 55).
+    """
+    missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
+    labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
+    tree = cKDTree(vertices)
+    shells = []
+    for label in range(1, count + 1):
+        patch = labels == label
+        if patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
+            continue
+        grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
+        known = grown & layers.covered & np.isfinite(layers.front)
+        middle = _spread(layers.front, known, grown)
+        thickness = 0.6 * np.sqrt(_poisson(grown)) * float(middle[grown].mean()) / camera.focal_px
+        front = _sheet(grown, middle - thickness - 0.002, camera)
+        back = _sheet(grown, middle + thickness + 0.002, camera, flip=True)
+        points, faces, _ = _join(front, back)
+        if len(faces) == 0:
+            continue
+        distance, ids = tree.query(points, WEB_NEIGHBORS)
+        share = 1 / (distance + 0.02) ** 2
+        share /= share.sum(1, keepdims=True)
+        weights = np.einsum("nk,nkj->nj", share, vertex_weights[ids])
+        shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
+    return shells
+
+
+def _poisson(region: np.ndarray) -> np.ndarray:
+    """Solve ``laplace h = -4`` with h = 0 outside; on a disc of radius r, ``sqrt(h)`` is a ball."""
+    ids = np.full(region.shape, -1)
+    count = int(region.sum())
+    ids[region] = np.arange(count)
+    height = np.zeros(region.shape)
+    if count == 0:
+        return height
+    padded = np.pad(ids, 1, constant_values=-1)
+    rows, columns = np.where(region)
+    here = ids[region]
+    entries = []
+    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        beside = padded[rows + 1 + down, columns + 1 + right]
+        inside = beside >= 0
+        entries.append(np.stack([here[inside], beside[inside]]))
+    pairs = np.concatenate(entries, 1)
+    neighbors = sp.csr_matrix((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), (count, count))
+    system = (4.0 * sp.eye(count) - neighbors).tocsc()
+    height[region] = spla.spsolve(system, np.full(count, 4.0))
+    return np.maximum(height, 0)
+
+
+def _spread(values: np.ndarray, known: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Continue known values smoothly over a region by repeated averaging of neighbours."""
+    if not known.any():
+        known = np.isfinite(values)
+    rows, columns = ndimage.distance_transform_edt(
+        ~known, return_distances=False, return_indices=True
+    )
+    filled = np.where(np.isfinite(values), values, 0)[rows, columns]
+    free = region & ~known
+    for _ in range(60):
+        blurred = cv2.blur(filled, (3, 3))
+        filled = np.where(free, blurred, filled)
+    return filled
+
+
+def _smooth(values: np.ndarray, region: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur inside a region without looking outside."""
+    weight = cv2.GaussianBlur(region.astype(np.float64), (0, 0), sigma)
+    total = cv2.GaussianBlur(np.where(region, values, 0), (0, 0), sigma)
+    return np.where(region, total / np.maximum(weight, 1e-6), values)
+
+
+def _largest(region: np.ndarray) -> np.ndarray:
+    """Keep the biggest connected piece."""
+    labels, count = ndimage.label(region)
+    if count < 2:
+        return region
+    return labels == 1 + np.argmax(ndimage.sum(region, labels, range(1, count + 1)))
+
+
+def _sheet(
+    region: np.ndarray, depth: np.ndarray, camera: Camera, *, flip: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangulate the pixels of a region at their depths; vertices, faces and pixel of each."""
+    ids = np.full(region.shape, -1)
+    rows, columns = np.where(region)
+    ids[region] = np.arange(len(rows))
+    z = depth[rows, columns]
+    center = camera.center_px
+    x = (columns + 0.5 - center[0]) * z / camera.focal_px
+    y = (rows + 0.5 - center[1]) * z / camera.focal_px
+    a, b, c, d = ids[:-1, :-1], ids[:-1, 1:], ids[1:, :-1], ids[1:, 1:]
+    first = np.stack([a, c, b], -1)[(a >= 0) & (b >= 0) & (c >= 0)]
+    second = np.stack([b, c, d], -1)[(b >= 0) & (c >= 0) & (d >= 0)]
+    faces = np.concatenate([first, second])
+    # Seen from the camera (y down) this order turns the normal towards it.
+    if flip:
+        faces = faces[:, ::-1]
+    return np.stack([x, y, z], 1), faces, np.stack([columns, rows], 1)
+
+
+def _join(
+    first: tuple[np.ndarray, np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put two sheets into one mesh; each stays open at its rim, where the other begins."""
+    vertices = np.concatenate([first[0], second[0]])
+    faces = np.concatenate([first[1], second[1] + len(first[0])])
+    return vertices, faces, np.concatenate([first[2], second[2]])

@@ -1,0 +1,150 @@
+"""Initialise, complete, train, check, return: from one photo and its body to an avatar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+
+from persona.avatar.avatar import Avatar
+from persona.avatar.integrity import check_avatar
+from persona.body import SmplxBody
+from persona.core.device import core_count
+from persona.optimization.clothing import DressedBody, dress
+from persona.optimization.cloud import PhotoCloud
+from persona.optimization.completion import complete_colors, spread_parts
+from persona.optimization.head import head_parts
+from persona.optimization.population import populate
+from persona.optimization.rest import to_rest
+from persona.optimization.surface import Surface
+from persona.optimization.trainer import TrainConfig, train_on_photo
+from persona.optimization.view import WorkingView, extend_edges, working_view
+from persona.optimization.visibility import Visibility, sample_image, see
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Observation
+from persona.records.photo import Photo
+
+EDGE_INSET_PX = 1
+"""Pixels at the rim replaced while training: they mix person and background."""
+COPY_INSET_PX = 3
+"""The same where colours are copied to unseen places, which is less forgiving."""
+EAR_VERTICES = (6, 616)
+"""Left and right ear, by SMPL-X's own vertex numbers."""
+COPY_BLUR_PX = 0.7
+"""Blur of the picture from which colours are copied: one Gaussian's footprint [px]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizeConfig:
+    """How fine and how long."""
+
+    gaussians: int = 54_848
+    """Gaussians of the finished avatar, hair included."""
+    person_height: int = 512
+    """Rows that the person fills while fitting [px]."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """The fit to the photo."""
+
+
+@dataclass(frozen=True)
+class OptimizeAvatar:
+    """Photo, Observation, BodyFit -> Avatar."""
+
+    body: SmplxBody
+    config: OptimizeConfig = field(default_factory=OptimizeConfig)
+
+    def __call__(
+        self,
+        photo: Photo,
+        observation: Observation,
+        fit: BodyFit,
+        *,
+        seed: int = 0,
+        tick: Callable[[int], None] = lambda _: None,
+    ) -> Avatar:
+        """Make the avatar of the person that ``fit`` places in ``photo``.
+
+        Args:
+            photo: Upright picture.
+            observation: What was seen in it.
+            fit: The naked body in it.
+            seed: Same seed, same bits.
+            tick: Called with the number of training steps done.
+
+        Raises:
+            OptimizationError: The result is not a sane avatar.
+        """
+        view = working_view(photo, observation, fit, person_height=self.config.person_height)
+        dressed = dress(self.body, fit, view)
+        cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
+        visibility = see(cloud, view, dressed.front)
+        colors, parts = self._paint(cloud, visibility, view, dressed)
+        trained = train_on_photo(
+            cloud,
+            colors,
+            visibility,
+            target=extend_edges(view.image, view.mask, inset=EDGE_INSET_PX),
+            mask=view.mask,
+            camera=view.camera,
+            config=self.config.train,
+            generator=torch.Generator().manual_seed(seed),
+            threads=core_count(),
+            tick=tick,
+        )
+        canonical = to_rest(trained.cloud, dressed, self.body)
+        avatar = Avatar(
+            identity=fit.identity,
+            canonical=replace(canonical, colors=trained.colors, opacities=trained.opacities),
+            binding=cloud.binding,
+            seen=visibility.seen,
+            parts=parts,
+            photo_params=fit.params,
+            photo_focal_px=fit.focal_px,
+            photo_size=fit.image_size,
+            numbers={
+                "keypoint_error_px": fit.keypoint_error_px,
+                "body_iou": fit.body_iou,
+                "lean_m": fit.lean_m,
+                "dressed_iou": dressed.iou,
+                "seen_share": float(visibility.seen.float().mean()),
+            },
+            warnings=observation.warnings + fit.warnings,
+        )
+        check_avatar(avatar)
+        return avatar
+
+    def _paint(
+        self,
+        cloud: PhotoCloud,
+        visibility: Visibility,
+        view: WorkingView,
+        dressed: DressedBody,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Colour what is seen from the photo, and the rest from what is seen; colours and parts."""
+        source = extend_edges(view.image, view.mask, inset=COPY_INSET_PX)
+        color = sample_image(_blurred(source), visibility.pixels)
+        height, width = view.parts.shape
+        column = visibility.pixels[:, 0].long().clamp(0, width - 1)
+        row = visibility.pixels[:, 1].long().clamp(0, height - 1)
+        surface = Surface(
+            rest=cloud.rest_body.numpy().astype(np.float64),
+            limb=cloud.limb.numpy(),
+            hair_shell=cloud.is_hair.numpy() > 0.5,
+            part=view.parts[row, column].numpy(),
+            seen=visibility.seen.numpy(),
+            color=color.numpy().astype(np.float64),
+        )
+        ears = dressed.naked_rest[list(EAR_VERTICES)]
+        part = spread_parts(surface)
+        surface = replace(surface, part=part)
+        part = head_parts(
+            surface, ear_depth=float(ears[:, 2].mean()), ear_height=float(ears[:, 1].mean())
+        )
+        surface = replace(surface, part=part)
+        colors = complete_colors(surface)
+        return torch.from_numpy(colors).float(), torch.from_numpy(part)
+
+
+def _blurred(image: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(cv2.GaussianBlur(image.numpy(), (0, 0), COPY_BLUR_PX))

@@ -1,0 +1,23 @@
+"""What completion knows of each Gaussian: place, limb, part, and colour where seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """What completion knows of each Gaussian; rows belong together, arrays of numpy."""
+
+    rest: np.ndarray
+    """Rest pose, naked body's surface [m], (n, 3)."""
+    limb: np.ndarray
+    """A `Limb` for each."""
+    hair_shell: np.ndarray
+    """Whether it belongs to the shell of hair."""
+    part: np.ndarray
+    """A `Part`; trusted where seen, filled in by `spread_parts` elsewhere."""
+    seen: np.ndarray
+    """Whether its colour is known."""
+    color: np.ndarray
+    """sRGB; trusted where seen."""

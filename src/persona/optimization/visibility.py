@@ -1,0 +1,83 @@
+"""Which Gaussians the photo shows, and which pixels show them."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from persona.optimization.cloud import PhotoCloud
+from persona.optimization.view import WorkingView
+
+SEEN_FACING = 0.35
+"""Least cosine between normal and view at which a pixel's colour is believed [-]."""
+GEOMETRY_FACING = -0.1
+"""Least cosine at which the outline may still move a Gaussian."""
+COLOR_FACING = 0.1
+"""Least cosine at which pixels may still colour a Gaussian."""
+DEPTH_SLACK = 0.02
+"""A Gaussian this far behind the nearest surface is hidden [m]."""
+RIM_PX = 2
+"""Pixels at the mask's edge that mix person and background."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visibility:
+    """What the photo's camera sees of each Gaussian; rows belong together."""
+
+    pixels: Float[Tensor, "n 2"]
+    """Where each Gaussian falls in the working view (x, y) [px]."""
+    facing: Float[Tensor, " n"]
+    """Cosine between normal and view."""
+    exposed: Bool[Tensor, " n"]
+    """Nothing stands in front of it."""
+    seen: Bool[Tensor, " n"]
+    """Exposed, facing the camera, and clear of the mask's edge: its colour is known."""
+
+
+def see(cloud: PhotoCloud, view: WorkingView, front: Float[Tensor, "h w"]) -> Visibility:
+    """Test every Gaussian against the depth of the nearest surface.
+
+    Args:
+        cloud: Gaussians in the photo's pose.
+        view: The working view.
+        front: Depth of the nearest surface of body and shells [m], infinite on background.
+    """
+    pixels, depth = view.camera.project(cloud.means)
+    toward = torch.nn.functional.normalize(view.camera.position - cloud.means, dim=1)
+    facing = (toward * cloud.normals).sum(1)
+    height, width = view.mask.shape
+    column = pixels[:, 0].long().clamp(0, width - 1)
+    row = pixels[:, 1].long().clamp(0, height - 1)
+    # The depth of the nearest pixel around: a rim must not hide what stands just beside it.
+    nearest = cv2.dilate(
+        np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32),
+        np.ones((3, 3), np.uint8),
+    )
+    exposed = depth < torch.from_numpy(nearest)[row, column] + DEPTH_SLACK
+    solid = (view.mask.numpy() > 0.5).astype(np.uint8)
+    inner = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=RIM_PX)
+    clear = torch.from_numpy(inner > 0)[row, column]
+    return Visibility(
+        pixels=pixels,
+        facing=facing,
+        exposed=exposed,
+        seen=exposed & clear & (facing > SEEN_FACING),
+    )
+
+
+def sample_image(
+    image: Float[Tensor, "h w c"], pixels: Float[Tensor, "n 2"]
+) -> Float[Tensor, "n c"]:
+    """Read an image between pixel centres, bilinearly; outside, its edge repeats."""
+    height, width = image.shape[:2]
+    grid = pixels / torch.tensor([width, height]) * 2 - 1
+    read = torch.nn.functional.grid_sample(
+        image.permute(2, 0, 1)[None],
+        grid[None, None],
+        padding_mode="border",
+        align_corners=False,
+    )
+    return read[0, :, 0].T.contiguous()
