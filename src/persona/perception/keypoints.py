@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from persona.perception.detectors import DETECTION_SIZES, Detectors, Picture, Sighting, Window
+from persona.perception.detectors import (
+    DETECTION_SIZES,
+    Detectors,
+    Picture,
+    Plane,
+    Sighting,
+    Window,
+)
 
 CLOSE_PIXELS = 896
 """Window size for the second look [px]: hands keep enough pixels for the hand model."""
@@ -57,18 +64,12 @@ def confirmed(picture: Picture, detectors: Detectors, found: Sighting) -> bool:
     On real people the middles of shoulders, hips, knees and ankles stay within a tenth of the
     torso.
     """
-    width = picture.shape[1]
-    left, top, right, bottom = found.box()
-    window = Window.around((left, top, right, bottom), margin=0.15)
-    twin = Window(width - window.left - window.side, window.top, window.side)
+    window = Window.around(found.box(), margin=0.15)
     again = detectors.person(picture, window, pixels=512)
     if again is None or _moved(again.body, found.body) > MOST_MOVED * found.torso:
         return False
-    mirrored = detectors.person(np.ascontiguousarray(picture[:, ::-1]), twin, pixels=512)
-    if mirrored is None:
-        return False
-    back = mirrored.body * (-1, 1) + (width, 0)
-    return _moved(back, found.body) < MOST_MOVED * found.torso
+    mirrored = _mirrored(picture, detectors, window)
+    return mirrored is not None and _moved(mirrored[0], found.body) < MOST_MOVED * found.torso
 
 
 def _moved(body: Float[np.ndarray, "33 2"], other: Float[np.ndarray, "33 2"]) -> float:
@@ -80,7 +81,8 @@ def _moved(body: Float[np.ndarray, "33 2"], other: Float[np.ndarray, "33 2"]) ->
 def closer_look(picture: Picture, detectors: Detectors, found: Sighting) -> Sighting:
     """Look again at a window around the person; keep whichever look saw more.
 
-    A person who fills the window gives hands and face more pixels, and the segmenter too.
+    A person who fills the window gives hands and face more pixels, and the segmenter too, whose
+    guess is averaged with its guess in the mirror.
     """
     best = found
     for margin in (0.1, 0.25):
@@ -91,7 +93,22 @@ def closer_look(picture: Picture, detectors: Detectors, found: Sighting) -> Sigh
         if _seen(again) >= _seen(best) - 0.3:
             best = again
             break
-    return best
+    mirrored = _mirrored(picture, detectors, Window.around(best.box(), margin=0.1))
+    if mirrored is None or _moved(mirrored[0], best.body) > MOST_MOVED * best.torso:
+        return best
+    return replace(best, mask=0.5 * (best.mask + mirrored[1]))
+
+
+def _mirrored(
+    picture: Picture, detectors: Detectors, window: Window
+) -> tuple[Float[np.ndarray, "33 2"], Plane] | None:
+    """Body and mask as seen in the mirror, mirrored back; left and right joints stay swapped."""
+    width = picture.shape[1]
+    twin = Window(width - window.left - window.side, window.top, window.side)
+    seen = detectors.person(np.ascontiguousarray(picture[:, ::-1]), twin, pixels=512)
+    if seen is None:
+        return None
+    return seen.body * (-1, 1) + (width, 0), np.ascontiguousarray(seen.mask[:, ::-1])
 
 
 def complete(picture: Picture, detectors: Detectors, person: Sighting) -> Sighting:
