@@ -1,0 +1,1 @@
+"""Observation to BodyFit: the body and camera that explain what was seen."""

@@ -1,0 +1,103 @@
+"""Numbers of a finished fit, measured on the real posed body, and the gates they must pass."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from persona.body import BodyPose, SmplxBody
+from persona.core.errors import FitError
+from persona.fitting.evidence import WORKING_HEIGHT_PX
+from persona.fitting.terms_landmarks import KEYPOINT_WEIGHTS
+from persona.geometry.cameras import Camera
+from persona.records.observation import Observation
+
+MAX_KEYPOINT_ERROR_PX: Final = 5.0
+"""Mean keypoint error that is refused, the person scaled to 512 px."""
+MIN_BODY_IOU: Final = 0.75
+"""Overlap of naked body and mask below which the fit is refused; good photos reach 0.8."""
+CONFIDENT: Final = 0.5
+"""Visibility from which a landmark counts in the error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitNumbers:
+    """How well a posed body explains a photo."""
+
+    keypoint_error_px: float
+    """Mean distance of confident body landmarks, the person scaled to 512 px."""
+    body_iou: float
+    """Overlap of the naked body with the mask."""
+    lean_m: float
+    """Ankles behind the pelvis, positive away from the camera."""
+
+
+def measure_fit(
+    body: SmplxBody, posed: BodyPose, camera: Camera, observation: Observation
+) -> FitNumbers:
+    """Measure a fit in the photo it was made from."""
+    scale = WORKING_HEIGHT_PX / observation.person_height_px
+    marks = body.landmarks.pose33(posed.vertices, posed.joints)
+    pixels, _ = camera.project(marks)
+    judged = [k for k in KEYPOINT_WEIGHTS if float(observation.body_confidence[k]) >= CONFIDENT]
+    error = (pixels - observation.body)[judged].norm(dim=-1).mean() * scale
+    covered = draw_silhouette(posed.vertices, body, camera.scaled(scale))
+    size = (covered.shape[1], covered.shape[0])
+    mask = cv2.resize(observation.mask.numpy(), size, interpolation=cv2.INTER_AREA) > 0.5
+    union = (covered | mask).sum()
+    ankles = posed.joints[[7, 8], 2].mean()
+    return FitNumbers(
+        keypoint_error_px=float(error),
+        body_iou=float((covered & mask).sum() / union) if union else 0.0,
+        lean_m=float(posed.joints[0, 2] - ankles),
+    )
+
+
+def draw_silhouette(
+    vertices: Float[Tensor, "v 3"], body: SmplxBody, camera: Camera
+) -> Bool[np.ndarray, "h w"]:
+    """Fill every triangle of a posed body, whatever its depth."""
+    pixels, _ = camera.project(vertices)
+    # cv2 puts pixel centres at integers; four fractional bits place corners to a sixteenth.
+    corners = ((pixels.numpy() - 0.5) * 16).round().astype(np.int32)[body.faces.numpy()]
+    picture = np.zeros((camera.height, camera.width), np.uint8)
+    for triangle in corners:
+        cv2.fillConvexPoly(picture, triangle, 1, cv2.LINE_8, 4)
+    return picture > 0
+
+
+def check_fit(numbers: FitNumbers, *, allow_partial: bool) -> tuple[str, ...]:
+    """Refuse a fit that does not explain the photo; with ``allow_partial`` warn instead.
+
+    Raises:
+        FitError: The error in keypoints is too large or the overlap too small.
+    """
+    faults = []
+    if not numbers.keypoint_error_px <= MAX_KEYPOINT_ERROR_PX:
+        faults.append(
+            (
+                f"the body's joints miss the photo's by {numbers.keypoint_error_px:.1f} px",
+                f"above {MAX_KEYPOINT_ERROR_PX:g} px (person scaled to 512 px) the avatar's limbs "
+                "would wear the wrong pixels",
+            )
+        )
+    if not numbers.body_iou >= MIN_BODY_IOU:
+        faults.append(
+            (
+                f"the fitted body covers only {numbers.body_iou:.0%} of the person",
+                f"below {MIN_BODY_IOU:.0%} the pose is wrong or the clothes hide the body",
+            )
+        )
+    if faults and not allow_partial:
+        what, why = faults[0]
+        raise FitError(
+            what,
+            why=why,
+            fix="use a photo with the whole body in view, arms off the trunk, in closer-fitting "
+            "clothes; or pass --allow-partial to go on with this fit",
+        )
+    return tuple(f"{what}: {why}" for what, why in faults)

@@ -1,0 +1,135 @@
+"""Terms of gravity: standing people are upright in depth, feet lie flat, squats keep balance."""
+
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.body.skeleton import JOINT_IDS
+from persona.fitting.evidence import Stance
+from persona.fitting.objective import Graded, State, Term
+from persona.fitting.points import FitPoints
+
+LEFT_FOOT: Final = (29, 31)
+"""Heel and toe of the left foot in MediaPipe Pose; the right foot's follow each by one."""
+BALANCE: Final = {
+    "pelvis": 0.30, "spine2": 0.20, "neck": 0.15, "head": 0.15,
+    "left_knee": 0.10, "right_knee": 0.10,
+}  # fmt: skip
+"""Joints that stand for the body's mass, with shares of it."""
+
+
+def _mean(shares: dict[str, float]) -> tuple[list[int], Float[Tensor, " n"]]:
+    return [JOINT_IDS[name] for name in shares], torch.tensor(list(shares.values()))
+
+
+def _depth_gap(
+    state: State, upper: dict[str, float], lower: dict[str, float], gap: float
+) -> Graded:
+    """How far ``upper`` stands before ``lower`` (both weighted means of joints), less ``gap`` [m]."""
+    top, top_share = _mean(upper)
+    bottom, bottom_share = _mean(lower)
+    places, jacobian = state.places(top + bottom)
+    shares = torch.cat([top_share, -bottom_share])
+    value = (places[..., 2] * shares).sum(-1) - gap
+    slope = None
+    if jacobian is not None:
+        slope = (jacobian[..., 2, :] * shares[:, None]).sum(1)[:, None, None]
+    return value[:, None, None], slope
+
+
+def _rest_gap(points: FitPoints, upper: dict[str, float], lower: dict[str, float]) -> float:
+    """The same gap on the mean body in T-pose, which stands upright by definition [m]."""
+    joints = points.model.joints[:, 2]
+    top, top_share = _mean(upper)
+    bottom, bottom_share = _mean(lower)
+    return float((joints[top] * top_share).sum() - (joints[bottom] * bottom_share).sum())
+
+
+def upright_terms(points: FitPoints, stance: Stance) -> list[Term]:
+    """Depth alignment of a person on one or two straight legs."""
+    sides = [
+        side
+        for side, straight in (("left", stance.left_straight), ("right", stance.right_straight))
+        if straight
+    ]
+    pelvis = {"pelvis": 1.0}
+    ankles = {f"{side}_ankle": 1 / len(sides) for side in sides}
+    knees = {f"{side}_knee": 1 / len(sides) for side in sides}
+    beliefs = (
+        ("ankles", ankles, 0.015, "two-dimensional landmarks lay people back by 28-39 cm"),
+        ("knees", knees, 0.025, "legs carry the trunk from below"),
+        ("neck", {"neck": 1.0}, 0.030, "trunks stand over their pelvis"),
+        ("head", {"head": 1.0}, 0.030, "heads are carried, not thrust forward"),
+    )
+
+    def term(name: str, joints: dict[str, float], sigma: float, because: str) -> Term:
+        gap = _rest_gap(points, joints, pelvis)
+        return Term(
+            name=f"upright_{name}",
+            sigma=sigma if stance.standing else 2 * sigma,
+            unit="m",
+            because=because,
+            residual=lambda state: _depth_gap(state, joints, pelvis, gap),
+        )
+
+    return [term(*belief) for belief in beliefs]
+
+
+def balance_term(points: FitPoints) -> Term:
+    """Whoever bends keeps the weight over the feet."""
+    feet = {"left_ankle": 0.3, "right_ankle": 0.3, "left_foot": 0.2, "right_foot": 0.2}
+
+    return Term(
+        name="balance",
+        sigma=0.06,
+        unit="m",
+        because="a body whose mass is not over its feet is falling",
+        residual=lambda state: _depth_gap(state, BALANCE, feet, 0.0),
+    )
+
+
+def flat_feet_term(points: FitPoints, sides: tuple[bool, bool]) -> Term:
+    """Heels and toes of the feet that stand keep the height they have in the rest pose."""
+    used = [k for k, side in enumerate(sides) if side]
+    heels = [points.rows["pose"][LEFT_FOOT[0] + k] for k in used]
+    toes = [points.rows["pose"][LEFT_FOOT[1] + k] for k in used]
+    rest = points.model.points[toes, 1] - points.model.points[heels, 1]
+
+    def residual(state: State) -> Graded:
+        toe, d_toe = state.places(toes)
+        heel, d_heel = state.places(heels)
+        value = (toe - heel)[..., 1:2] - rest[:, None]
+        if d_toe is None or d_heel is None:
+            return value, None
+        return value, (d_toe - d_heel)[..., 1:2, :]
+
+    return Term(
+        name="flat_feet",
+        sigma=0.02,
+        unit="m",
+        because="feet that carry weight lie on the ground",
+        residual=residual,
+    )
+
+
+def level_feet_term(points: FitPoints) -> Term:
+    """Both feet of a standing person are on one floor."""
+    rows = [points.rows["pose"][k] for k in (29, 31, 30, 32)]
+    shares = torch.tensor([0.5, 0.5, -0.5, -0.5])
+
+    def residual(state: State) -> Graded:
+        places, jacobian = state.places(rows)
+        value = (places[..., 1] * shares).sum(-1)[:, None, None]
+        if jacobian is None:
+            return value, None
+        return value, (jacobian[..., 1, :] * shares[:, None]).sum(1)[:, None, None]
+
+    return Term(
+        name="level_feet",
+        sigma=0.04,
+        unit="m",
+        because="a foot that is higher in the picture is farther away, not in the air",
+        residual=residual,
+    )
