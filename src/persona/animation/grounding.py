@@ -1,0 +1,282 @@
+"""Put a motion on the floor under another body: feet stay planted, soles meet y = 0."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from persona.animation.legs import (
+    ANKLES,
+    HIPS,
+    KNEES,
+    TOES,
+    Feet,
+    LegPose,
+    LegRig,
+    drop_to_reach,
+    feet_of,
+    reach,
+    sole_offsets,
+)
+from persona.animation.resampling import travel
+from persona.animation.sketch import NOMINAL_RIG
+from persona.body import SmplxBody
+from persona.body.skeleton import JOINT_IDS
+from persona.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from persona.records.body_fit import Identity
+from persona.records.body_params import rest_params
+from persona.records.motion import Motion
+
+CONTACT_HEIGHT: Final = 0.015
+"""A sole point this near to the floor may stand on it [m]."""
+CONTACT_SPEED: Final = 0.20
+"""A sole point slower than this may stand [m/s]; a swinging foot does 2 m/s."""
+SETTLE_SECONDS: Final = 0.13
+"""How long before and after a contact its correction fades [s]."""
+SOLE_BAND: Final = 0.012
+"""Skin this near to the lowest of the foot is sole [m]."""
+
+
+def leg_rig(body: SmplxBody, identity: Identity) -> LegRig:
+    """Measure the legs and soles of a person."""
+    rest = body.forward(
+        replace(rest_params(), betas=identity.betas),
+        joint_offsets=identity.joint_offsets,
+        vertex_offsets=identity.vertex_offsets,
+        with_pose_correctives=False,
+    )
+    joints = rest.rest_joints.double()
+    skin = rest.rest_vertices.double()
+    carrier = body.weights.argmax(1)
+
+    def bones(ends: tuple[int, int], starts: tuple[int, int]) -> Tensor:
+        return joints[list(ends)] - joints[list(starts)]
+
+    pelvis = JOINT_IDS["pelvis"]
+    soles = [
+        _sole(skin[(carrier == ankle) | (carrier == toe)], joints[ankle], joints[toe])
+        for ankle, toe in zip(ANKLES, TOES, strict=True)
+    ]
+    return LegRig(
+        pelvis=joints[pelvis],
+        hips=bones(HIPS, (pelvis, pelvis)),
+        thighs=bones(KNEES, HIPS),
+        shins=bones(ANKLES, KNEES),
+        feet=bones(TOES, ANKLES),
+        soles=torch.stack(soles),
+    )
+
+
+def _sole(
+    foot: Float[Tensor, "n 3"], ankle: Float[Tensor, " 3"], toe: Float[Tensor, " 3"]
+) -> Float[Tensor, "3 3"]:
+    """Find heel, ball and tip of the toes of a foot in rest pose."""
+    floor = foot[:, 1].min()
+    sole = foot[foot[:, 1] < floor + SOLE_BAND]
+    back, front = sole[:, 2].min(), sole[:, 2].max()
+    behind = sole[sole[:, 2] < ankle[2]]
+    heel = torch.stack([behind[:, 0].mean(), floor, back])
+    ball = torch.stack([sole[:, 0].mean(), floor, toe[2]])
+    before = sole[sole[:, 2] > toe[2]]
+    tip = torch.stack([before[:, 0].mean(), floor, front])
+    return torch.stack([heel - ankle, ball - ankle, tip - toe])
+
+
+def ground_motion(motion: Motion, body: SmplxBody, identity: Identity) -> Motion:
+    """Let a person do a motion on the floor.
+
+    The motion is read as the mean body's. Strides scale with the length of the legs; wherever
+    a heel, ball or toe of the mean body stands still on the floor, the person's does, and the
+    legs bend to suit. Feet keep their direction in space; knees keep pointing where they did.
+    What is above the pelvis is not touched.
+
+    Args:
+        motion: Poses with a translation; the floor is at the lowest the mean body's soles come.
+        body: The body file.
+        identity: Whose body.
+
+    Returns:
+        The motion with new leg rotations and translation; soles at y >= 0.
+    """
+    return _ground(motion, leg_rig(body, identity))
+
+
+def _ground(motion: Motion, rig: LegRig) -> Motion:
+    source = NOMINAL_RIG.to(torch.float64)
+    pose = axis_angle_to_matrix(motion.params.full_pose.double())
+    legs = LegPose(
+        hips=pose[:, list(HIPS)],
+        knees=pose[:, list(KNEES)],
+        ankles=pose[:, list(ANKLES)],
+        toes=pose[:, list(TOES)],
+    )
+    pelvis = motion.params.transl.double() + source.pelvis
+    feet = feet_of(source, pelvis, pose[:, 0], legs)
+    points = feet.ankles[..., None, :] + sole_offsets(source, feet.rotations, feet.toes)
+    floor = points[..., 1].amin()
+    scale = rig.length / source.length
+
+    lifted = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64) * floor
+    standing = contacts(motion, points - lifted)
+    targets = _lock(motion, (points - lifted) * scale, standing, scale)
+    ankles = _ankles(rig, feet, targets, standing, motion.fps)
+    pelvis = (pelvis - lifted) * scale
+    pelvis[:, 1] -= _soft(drop_to_reach(rig, pelvis, pose[:, 0], ankles), motion)
+    placed = replace(feet, ankles=ankles)
+    solved = reach(rig, pelvis, pose[:, 0], placed, start=legs)
+    return _with_legs(motion, solved, pelvis - rig.pelvis)
+
+
+def contacts(motion: Motion, points: Float[Tensor, "t 2 3 3"]) -> Bool[Tensor, "t 2 3"]:
+    """Find where heel, ball and toe of each foot stand: low and slow, with the floor at 0."""
+    before, after = _neighbours(motion, points)
+    # The slower side decides, so that the first and last standing frame count.
+    speed = (
+        torch.minimum((points - before).norm(dim=-1), (after - points).norm(dim=-1)) * motion.fps
+    )
+    return (points[..., 1] < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)
+
+
+def _neighbours(motion: Motion, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the points one frame before and after; a loop goes round, other ends stand still."""
+    before, after = points.roll(1, 0), points.roll(-1, 0)
+    if motion.loops:
+        way = travel(motion).double()
+        before[0] = before[0] - way
+        after[-1] = after[-1] + way
+    else:
+        before[0], after[-1] = points[0], points[-1]
+    return before, after
+
+
+def _lock(
+    motion: Motion,
+    points: Float[Tensor, "t 2 3 3"],
+    standing: Bool[Tensor, "t 2 3"],
+    scale: float,
+) -> Float[Tensor, "t 2 3 3"]:
+    """Hold every standing point where it stands on average, on the floor.
+
+    Between two stands the correction goes smoothly from one to the other.
+    """
+    count = motion.frame_count
+    way = travel(motion).double() * scale
+    locked = points.clone()
+    for foot in range(2):
+        for point in range(3):
+            path, flags = points[:, foot, point], standing[:, foot, point]
+            runs = _runs(flags, loops=motion.loops)
+            shift = torch.zeros(count, 3, dtype=torch.float64)
+            known = torch.zeros(count, dtype=torch.bool)
+            for run in runs:
+                index = torch.tensor([k % count for k in run])
+                rounds = torch.tensor([float(k // count) for k in run], dtype=torch.float64)
+                there = path[index] + rounds[:, None] * way
+                place = there.mean(0)
+                place[1] = 0.0
+                shift[index] = place - there
+                known[index] = True
+            locked[:, foot, point] = path + _bridge(shift, known, loops=motion.loops)
+    return locked
+
+
+def _runs(flags: Bool[Tensor, " t"], *, loops: bool) -> list[list[int]]:
+    """List the stretches of consecutive true frames; a loop's go on past the seam."""
+    count = flags.shape[0]
+    values = flags.tolist()
+    if all(values):
+        return [list(range(count))]
+    start = values.index(False) if loops else 0
+    runs: list[list[int]] = []
+    for k in range(start, start + count):
+        if not values[k % count]:
+            continue
+        if runs and runs[-1][-1] == k - 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    return runs
+
+
+def _bridge(
+    shift: Float[Tensor, "t 3"], known: Bool[Tensor, " t"], *, loops: bool
+) -> Float[Tensor, "t 3"]:
+    """Fill the frames between with a smooth passage from one known shift to the next."""
+    where = torch.nonzero(known)[:, 0].tolist()
+    count = shift.shape[0]
+    if not where or len(where) == count:
+        return shift
+    filled = shift.clone()
+    pairs = list(pairwise(where))
+    if loops:
+        pairs.append((where[-1], where[0] + count))
+    else:
+        filled[: where[0]] = shift[where[0]]
+        filled[where[-1] + 1 :] = shift[where[-1]]
+    for left, right in pairs:
+        for k in range(left + 1, right):
+            x = (k - left) / (right - left)
+            x = x * x * (3 - 2 * x)
+            filled[k % count] = (1 - x) * shift[left] + x * shift[right % count]
+    return filled
+
+
+def _ankles(
+    rig: LegRig,
+    feet: Feet,
+    targets: Float[Tensor, "t 2 3 3"],
+    standing: Bool[Tensor, "t 2 3"],
+    fps: float,
+) -> Float[Tensor, "t 2 3"]:
+    """Place each ankle so that the standing points of the sole are on their targets.
+
+    Feet of another size cannot have all points on target; those that stand count, and in the
+    air all count alike.
+    """
+    offsets = sole_offsets(rig, feet.rotations, feet.toes)
+    share = standing.double()
+    share = torch.where(standing.any(-1, keepdim=True), share, torch.ones_like(share))
+    share = _smooth(share, round(SETTLE_SECONDS * fps / 2))
+    # A point that stands keeps its say; one that does not must not drag it along.
+    share = torch.where(standing.any(-1, keepdim=True) & ~standing, share * 0.02, share)
+    share = share / share.sum(-1, keepdim=True)
+    ankles = ((targets - offsets) * share[..., None]).sum(-2)
+    lowest = (ankles[..., None, 1] + offsets[..., 1]).amin(-1)
+    ankles[..., 1] -= lowest.clamp(max=0.0)
+    return ankles
+
+
+def _smooth(values: Float[Tensor, "t *rest"], radius: int) -> Float[Tensor, "t *rest"]:
+    """Average over ``2 radius + 1`` frames with a raised cosine; the ends repeat."""
+    if radius < 1:
+        return values
+    kernel = torch.hann_window(2 * radius + 3, periodic=False, dtype=values.dtype)[1:-1]
+    kernel = kernel / kernel.sum()
+    flat = values.reshape(values.shape[0], -1).T[:, None]
+    padded = torch.nn.functional.pad(flat, (radius, radius), mode="replicate")
+    return torch.nn.functional.conv1d(padded, kernel[None, None])[:, 0].T.reshape(values.shape)
+
+
+def _soft(drop: Float[Tensor, " t"], motion: Motion) -> Float[Tensor, " t"]:
+    """Let the pelvis sink early and rise late, never less than needed."""
+    radius = round(SETTLE_SECONDS * motion.fps)
+    if radius < 1 or float(drop.max()) == 0.0:
+        return drop
+    mode = "circular" if motion.loops and drop.shape[0] > radius else "replicate"
+    padded = torch.nn.functional.pad(drop[None, None], (radius, radius), mode=mode)
+    widest = torch.nn.functional.max_pool1d(padded, 2 * radius + 1, stride=1)[0, 0]
+    if mode == "circular":
+        double = torch.cat([widest, widest, widest])
+        return _smooth(double, radius)[drop.shape[0] : 2 * drop.shape[0]]
+    return _smooth(widest, radius)
+
+
+def _with_legs(motion: Motion, legs: LegPose, transl: Float[Tensor, "t 3"]) -> Motion:
+    pose = motion.params.full_pose.double().clone()
+    for ids, matrices in ((HIPS, legs.hips), (KNEES, legs.knees), (ANKLES, legs.ankles)):
+        pose[:, list(ids)] = matrix_to_axis_angle(matrices)
+    params = motion.params.with_full_pose(pose.to(motion.params.transl.dtype))
+    return replace(motion, params=replace(params, transl=transl.to(motion.params.transl.dtype)))

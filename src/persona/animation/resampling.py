@@ -1,0 +1,166 @@
+"""Motions in time: another rate, another length, from one pose into another."""
+
+import math
+from dataclasses import fields, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.animation.curves import ease
+from persona.core.errors import InputError
+from persona.geometry.rotations import (
+    axis_angle_to_quaternion,
+    quaternion_to_axis_angle,
+    slerp,
+)
+from persona.records.body_params import BodyParams
+from persona.records.motion import Motion
+
+
+def resample(motion: Motion, *, fps: float) -> Motion:
+    """Give the same motion at another rate.
+
+    Rotations go the shorter way at constant speed between frames, everything else goes straight.
+    A looping motion keeps its duration to the nearest frame, so that it still closes; another one
+    keeps its first and last frame.
+
+    Raises:
+        InputError: The rate is not a positive number.
+    """
+    if not (math.isfinite(fps) and fps > 0):
+        raise InputError(
+            f"a motion was asked for at {fps} frames a second",
+            why="the rate must be a positive number",
+            fix="choose 24, 25, 30, 50 or 60",
+        )
+    if fps == motion.fps:
+        return motion
+    if motion.loops:
+        count = max(1, round(motion.duration * fps))
+        times = torch.arange(count, dtype=torch.float64) * (motion.frame_count / count)
+        # The rate that makes a whole number of frames fill the loop; off by less than one frame.
+        return replace(motion, params=_sample(_closed(motion), times), fps=fps)
+    span = motion.frame_count - 1
+    count = max(1, math.floor(span / motion.fps * fps + 1e-6) + 1)
+    times = torch.arange(count, dtype=torch.float64) * (motion.fps / fps)
+    return replace(motion, params=_sample(motion.params, times.clamp(max=span)), fps=fps)
+
+
+def loop_for(motion: Motion, *, seconds: float) -> Motion:
+    """Give ``seconds`` of a motion: cut it, or repeat it when it loops.
+
+    A repeated walk walks on: every repetition starts where the last one ended. A motion that
+    does not loop holds its last frame.
+    """
+    count = max(1, round(seconds * motion.fps))
+    indices = torch.arange(count)
+    if not motion.loops:
+        params = _pick(motion.params, indices.clamp(max=motion.frame_count - 1))
+        return replace(motion, params=params)
+    params = _pick(motion.params, indices % motion.frame_count)
+    rounds = (indices // motion.frame_count).to(params.transl.dtype)
+    travelled = params.transl + rounds[:, None] * travel(motion)
+    closes = count % motion.frame_count == 0
+    return replace(motion, params=replace(params, transl=travelled), loops=closes)
+
+
+def travel(motion: Motion) -> Float[Tensor, " 3"]:
+    """Say how far one round of a looping motion carries the body [m].
+
+    The frame after the last one is the first one, moved; how far is what makes the path through
+    the seam a cubic.
+    """
+    x = motion.params.transl
+    if not motion.loops or motion.frame_count < 4:
+        return torch.zeros(3, dtype=x.dtype)
+    total = (x[1] - 3 * x[0] + 3 * x[-1] - x[-2]) / 2
+    # Rounding of the estimate must not make a motion on the spot wander.
+    return torch.where(total.abs() < 0.005, torch.zeros_like(total), total)
+
+
+def join(
+    start: BodyParams | None, motion: Motion, end: BodyParams | None, *, seconds: float
+) -> Motion:
+    """Ease from a pose into a motion and, at its end, into a pose.
+
+    Args:
+        start: One pose to begin with, held for no time; None begins with the motion.
+        motion: What is played between.
+        end: One pose to arrive at; None ends with the motion.
+        seconds: Length of either transition.
+    """
+    steps = max(1, round(seconds * motion.fps))
+    pieces = [motion.params]
+    if start is not None:
+        pieces.insert(0, _between(start, motion.params.frame(0), steps))
+    if end is not None:
+        back = _between(motion.params.frame(motion.frame_count - 1), end, steps + 1)
+        pieces.append(_pick(back, torch.arange(1, steps + 1)))
+    names = [f.name for f in fields(BodyParams)]
+    joined = {name: torch.cat([getattr(piece, name) for piece in pieces]) for name in names}
+    return replace(motion, params=BodyParams(**joined), loops=False)
+
+
+def wear_face(motion: Motion, params: BodyParams) -> Motion:
+    """Give every frame the expression, jaw and shape coefficients of ``params``.
+
+    A person looks most like themselves with the face of their photo.
+    """
+    count = motion.frame_count
+    kept = {
+        name: getattr(params, name).expand(count, -1)
+        for name in ("expression", "jaw_pose", "betas")
+    }
+    return replace(motion, params=replace(motion.params, **kept))
+
+
+def _closed(motion: Motion) -> BodyParams:
+    """Append the first frame, moved to where the next round starts."""
+    again = _pick(motion.params, torch.tensor([0]))
+    again = replace(again, transl=again.transl + travel(motion))
+    names = [f.name for f in fields(BodyParams)]
+    return BodyParams(
+        **{n: torch.cat([getattr(motion.params, n), getattr(again, n)]) for n in names}
+    )
+
+
+def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
+    """Look up fractional frames."""
+    last = params.transl.shape[0] - 1
+    low = times.floor().long().clamp(0, last)
+    high = (low + 1).clamp(max=last)
+    share = (times - low).to(params.transl.dtype)
+    return _mix(_pick(params, low), _pick(params, high), share)
+
+
+def _between(start: BodyParams, end: BodyParams, steps: int) -> BodyParams:
+    """Give ``steps`` poses from ``start`` (included) towards ``end`` (excluded), eased."""
+    share = ease(torch.arange(steps, dtype=torch.float64), 0.0, float(steps))
+    lifted = [
+        BodyParams(
+            **{
+                f.name: getattr(p, f.name)[None].expand(steps, *([-1] * getattr(p, f.name).dim()))
+                for f in fields(p)
+            }
+        )
+        for p in (start, end)
+    ]
+    return _mix(*lifted, share.to(start.transl.dtype))
+
+
+def _mix(start: BodyParams, end: BodyParams, share: Float[Tensor, " m"]) -> BodyParams:
+    pose = slerp(
+        axis_angle_to_quaternion(start.full_pose),
+        axis_angle_to_quaternion(end.full_pose),
+        share[:, None].expand(-1, 55),
+    )
+    straight = {
+        name: torch.lerp(getattr(start, name), getattr(end, name), share[:, None])
+        for name in ("betas", "expression", "transl")
+    }
+    return replace(start, **straight).with_full_pose(quaternion_to_axis_angle(pose))
+
+
+def _pick(params: BodyParams, indices: Tensor) -> BodyParams:
+    return replace(params, **{f.name: getattr(params, f.name)[indices] for f in fields(params)})

@@ -1,0 +1,220 @@
+"""A motion while it is being composed: joint turns, a pelvis that travels, feet that are placed."""
+
+from typing import Final, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.animation.legs import (
+    ANKLES,
+    HIPS,
+    KNEES,
+    SOLE_POINTS,
+    TOES,
+    Feet,
+    LegPose,
+    LegRig,
+    drop_to_reach,
+    reach,
+    rotation_x,
+    rotation_y,
+    sole_offsets,
+)
+from persona.body.skeleton import JOINT_IDS, JOINT_NAMES
+from persona.geometry.rotations import (
+    axis_angle_to_quaternion,
+    matrix_to_axis_angle,
+    multiply_quaternions,
+    quaternion_to_axis_angle,
+    quaternion_to_matrix,
+    slerp,
+)
+from persona.records.body_params import rest_params
+from persona.records.motion import Motion
+
+BASE_FPS: Final = 30.0
+"""Rate at which clips are composed [1/s]."""
+
+NOMINAL_RIG: Final = LegRig(
+    pelvis=torch.tensor([0.0, -0.350, 0.012]),
+    hips=torch.tensor([[0.109, -0.092, 0.0], [-0.109, -0.092, 0.0]]),
+    thighs=torch.tensor([[0.035, -0.408, -0.005], [-0.035, -0.408, -0.005]]),
+    shins=torch.tensor([[-0.013, -0.421, -0.042], [0.013, -0.421, -0.042]]),
+    feet=torch.tensor([[0.022, -0.049, 0.138], [-0.022, -0.049, 0.138]]),
+    soles=torch.tensor(
+        [
+            [[0.003, -0.075, -0.045], [0.016, -0.075, 0.138], [-0.010, -0.026, 0.060]],
+            [[-0.003, -0.075, -0.045], [-0.016, -0.075, 0.138], [0.010, -0.026, 0.060]],
+        ]
+    ),
+)
+"""Legs of the mean open body: clips are composed for these."""
+
+Axis = Literal["x", "y", "z"]
+Amount = float | Float[Tensor, " t"]
+"""An angle [deg], constant or over time."""
+Turn = tuple[Axis, Amount]
+"""Axis and angle [deg]."""
+
+
+class Sketch:
+    """Composes one `Motion`; every curve has one value a frame.
+
+    Pelvis and feet start as a person standing with feet a little apart. Feet are placed by the
+    point they roll on, so that a planted foot stays planted whatever the hips do; the legs follow.
+    """
+
+    def __init__(self, frame_count: int, *, fps: float = BASE_FPS) -> None:
+        self.fps = fps
+        self.frame_count = frame_count
+        self.time = torch.arange(frame_count, dtype=torch.float64) / fps
+        self.phase = self.time * fps / frame_count
+        """Share of the clip that has passed, in [0, 1)."""
+        self._quats = torch.zeros(frame_count, len(JOINT_NAMES), 4, dtype=torch.float64)
+        self._quats[..., 0] = 1.0
+        self.rig = NOMINAL_RIG.to(torch.float64)
+        self.hip_height = float(-(self.rig.hips + self.rig.thighs + self.rig.shins)[0, 1])
+        self.hip_height -= float(self.rig.soles[0, 0, 1])
+        """Height of the pelvis over the floor with straight legs [m]."""
+        self.pelvis = self.zeros(3)
+        """Where the pelvis is, relative to standing straight at the origin [m]."""
+        self.foot_position = self.zeros(2, 3)
+        """Where the point is that each foot rolls on [m], left first; y is its height."""
+        self.foot_yaw = self.zeros(2)
+        """Where the toes point [deg], positive to the person's left."""
+        self.foot_pitch = self.zeros(2)
+        """Heel raised [deg], toes raised when negative."""
+        self.foot_roll = self.zeros(2)
+        """Outer edge down for the left foot [deg], about the foot's long axis."""
+        self.toe_bend = self.zeros(2)
+        """Toes bent up [deg]."""
+        self.pivot = self.zeros(2)
+        """The point each foot rolls on: 0 heel, 1 ball."""
+        self.knee_yaw = self.zeros(2)
+        """Where the knees point, relative to the pelvis [deg]."""
+        self.stand()
+
+    def zeros(self, *shape: int) -> Tensor:
+        """Give zeros over time."""
+        return torch.zeros(self.frame_count, *shape, dtype=torch.float64)
+
+    def stand(self, *, width: float = 0.1, toe_out: float = 10.0, forward: float = 0.0) -> None:
+        """Put both feet flat on the floor, ankles ``width`` [m] either side of the middle."""
+        signs = torch.tensor([1.0, -1.0], dtype=torch.float64)
+        self.foot_yaw[:] = signs * toe_out
+        self.knee_yaw[:] = signs * toe_out * 0.7  # the shin turns a little inside the ankle
+        self.pivot[:] = 1.0
+        ball = rotation_y(torch.deg2rad(self.foot_yaw)) @ self.rig.soles[:, 1, :, None]
+        self.foot_position[:] = ball[..., 0]
+        self.foot_position[..., 0] += signs * width
+        self.foot_position[..., 1] = 0.0
+        self.foot_position[..., 2] += forward
+
+    def step(self, foot: int, start: float, end: float, *, lift: float, roll: float) -> None:
+        """Take a foot off the floor between two times [s], heel first, and put it down again.
+
+        The lift is a parabola and the foot has come up before it goes anywhere, so that nothing
+        drags; where it goes is the caller's.
+
+        Args:
+            foot: 0 left, 1 right.
+            start: When it leaves the floor.
+            end: When it is back.
+            lift: Height of the ball at the top [m].
+            roll: Heel lift at the top [deg].
+        """
+        share = ((self.time - start) / (end - start)).clamp(0.0, 1.0)
+        self.foot_position[:, foot, 1] += lift * 4 * share * (1 - share)
+        self.foot_pitch[:, foot] += roll * torch.sin(torch.pi * share).square()
+
+    def carry_feet(self, ankles: Float[Tensor, "t 2 3"]) -> None:
+        """Take the feet along with their ankles [m], turned as they are by now."""
+        rotation, toes = self._foot_turns()
+        self.pivot[:] = 0.0
+        self.foot_position[:] = ankles + sole_offsets(self.rig, rotation, toes)[..., 0, :]
+
+    def turn(self, joint: str, *turns: Turn) -> None:
+        """Set a joint to the product of ``turns``, outermost first, all in the parent's axes."""
+        total = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64).expand(self.frame_count, 4)
+        for axis, amount in turns:
+            total = multiply_quaternions(total, self._quaternion(axis, amount))
+        self._quats[:, JOINT_IDS[joint]] = total
+
+    def add(self, joint: str, *turns: Turn) -> None:
+        """Turn a joint further, after what it already does, in the parent's axes."""
+        before = self._quats[:, JOINT_IDS[joint]].clone()
+        self.turn(joint, *turns)
+        after = self._quats[:, JOINT_IDS[joint]]
+        self._quats[:, JOINT_IDS[joint]] = multiply_quaternions(after, before)
+
+    def both(self, joint: str, *turns: Turn) -> None:
+        """Set the left joint as given and the right one to its mirror image."""
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            self.turn(f"{side}_{joint}", *mirrored(turns, sign=sign))
+
+    def blend(self, joint: str, share: Float[Tensor, " t"], *turns: Turn) -> None:
+        """Go ``share`` of the way from what the joint does to the product of ``turns``."""
+        before = self._quats[:, JOINT_IDS[joint]].clone()
+        self.turn(joint, *turns)
+        after = self._quats[:, JOINT_IDS[joint]]
+        self._quats[:, JOINT_IDS[joint]] = slerp(before, after, share)
+
+    def motion(self, name: str, *, loops: bool) -> Motion:
+        """Solve the legs and give the finished motion."""
+        pelvis, rotation, feet = self._placed()
+        legs = reach(self.rig, pelvis, rotation, feet, start=self._leg_start())
+        pose = quaternion_to_axis_angle(self._quats)
+        for ids, matrices in (
+            (HIPS, legs.hips),
+            (KNEES, legs.knees),
+            (ANKLES, legs.ankles),
+            (TOES, legs.toes),
+        ):
+            pose[:, list(ids)] = matrix_to_axis_angle(matrices)
+        params = rest_params(self.frame_count).with_full_pose(pose.float())
+        params.transl.copy_((pelvis - self.rig.pelvis).float())
+        return Motion(params=params, fps=self.fps, name=name, loops=loops)
+
+    def _placed(self) -> tuple[Tensor, Tensor, Feet]:
+        rotation = quaternion_to_matrix(self._quats[:, 0])
+        feet_rotation, toes = self._foot_turns()
+        offsets = sole_offsets(self.rig, feet_rotation, toes)
+        heel, ball, _ = (offsets[..., k, :] for k in range(len(SOLE_POINTS)))
+        ankles = self.foot_position - torch.lerp(heel, ball, self.pivot[..., None])
+        # No part of the sole goes below the floor.
+        lowest = (ankles[..., None, 1] + offsets[..., 1]).amin(-1)
+        ankles[..., 1] -= lowest.clamp(max=0.0)
+        pelvis = self.pelvis.clone()
+        pelvis[:, 1] += self.hip_height
+        pelvis[:, 1] -= drop_to_reach(self.rig, pelvis, rotation, ankles)
+        return pelvis, rotation, Feet(ankles=ankles, rotations=feet_rotation, toes=toes)
+
+    def _foot_turns(self) -> tuple[Tensor, Tensor]:
+        yaw, pitch, roll = (
+            torch.deg2rad(angle) for angle in (self.foot_yaw, self.foot_pitch, self.foot_roll)
+        )
+        foot = rotation_y(yaw) @ rotation_x(pitch) @ _rotation_z(roll)
+        return foot, rotation_x(-torch.deg2rad(self.toe_bend))
+
+    def _leg_start(self) -> LegPose:
+        eye = torch.eye(3, dtype=torch.float64).expand(self.frame_count, 2, 3, 3)
+        hips = rotation_y(torch.deg2rad(self.knee_yaw))
+        return LegPose(hips=hips, knees=eye, ankles=eye, toes=eye)
+
+    def _quaternion(self, axis: Axis, amount: Amount) -> Tensor:
+        vector = self.zeros(3)
+        angle = torch.as_tensor(amount, dtype=torch.float64)
+        vector[:, "xyz".index(axis)] = torch.deg2rad(angle)
+        return axis_angle_to_quaternion(vector)
+
+
+def mirrored(turns: tuple[Turn, ...], *, sign: float) -> tuple[Turn, ...]:
+    """Give ``turns`` for the left side (``sign`` 1) or as the right side does them (-1)."""
+    return tuple((axis, amount if axis == "x" else sign * amount) for axis, amount in turns)
+
+
+def _rotation_z(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+    c, s = angle.cos(), angle.sin()
+    one, zero = torch.ones_like(c), torch.zeros_like(c)
+    return torch.stack([c, -s, zero, s, c, zero, zero, zero, one], -1).reshape(*angle.shape, 3, 3)
