@@ -18,8 +18,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 STAMPS := $(VENV)/stamps
 OUT := out
-# Small tensors are slower on many threads than on one; the code that gains from more asks for it.
-export OMP_NUM_THREADS ?= 1
 # The checker's version is pinned: asking for news would need a network.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 

@@ -4,16 +4,20 @@ Four voices with one vocabulary: a live display on a terminal, plain lines elsew
 event a line for programs, and silence, which is what callers of the Python API get.
 """
 
+import io
 import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeAlias, cast
 
 from persona.core.errors import PersonaError
 from persona.core.timing import Stopwatch, measured
+
+Stream: TypeAlias = TextIO | io.TextIOBase
+"""Where text goes."""
 
 PLAIN_INTERVAL: Final = 5.0
 """Seconds between two plain lines of one stage: readable in a log file."""
@@ -85,7 +89,7 @@ SILENT: Final = Progress()
 class PlainProgress(Progress):
     """Lines of text: news to ``err``, results to ``out``."""
 
-    def __init__(self, *, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(self, *, out: Stream | None = None, err: Stream | None = None) -> None:
         self._out, self._err = out or sys.stdout, err or sys.stderr
 
     def say(self, text: str) -> None:
@@ -140,11 +144,11 @@ class _PlainStage(Stage):
 class TerminalProgress(PlainProgress):
     """A live line per running stage, with a bar and the time left."""
 
-    def __init__(self, *, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(self, *, out: Stream | None = None, err: Stream | None = None) -> None:
         super().__init__(out=out, err=err)
         from rich.console import Console
 
-        self._console = Console(file=self._err, highlight=False)
+        self._console = Console(file=cast(TextIO, self._err), highlight=False)
 
     def say(self, text: str) -> None:
         """Write a line above the running stages."""
@@ -196,7 +200,7 @@ class _TerminalStage(Stage):
 class JsonProgress(Progress):
     """One JSON object a line on standard output, for programs."""
 
-    def __init__(self, *, out: TextIO | None = None) -> None:
+    def __init__(self, *, out: Stream | None = None) -> None:
         self._out = out or sys.stdout
 
     def say(self, text: str) -> None:

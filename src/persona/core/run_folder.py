@@ -135,6 +135,7 @@ class RunFolder:
         function: Callable[..., Result],
         *inputs: Any,
         key: Any = None,
+        steps: int | None = None,
     ) -> Result:
         """Run one stage, or load what it returned when nothing it depends on has changed.
 
@@ -143,6 +144,8 @@ class RunFolder:
             function: Called with ``inputs``; its result must be something the codec can save.
             *inputs: What it depends on, by content.
             key: Whatever else it depends on: its settings, seed, model files.
+            steps: How many steps it reports. It is then also called with ``tick``, which takes
+                the number of steps done so far.
         """
         made_from = fingerprint(name, self.code, key, [self._fingerprint(item) for item in inputs])
         folder = self.path / "stages" / name
@@ -152,7 +155,7 @@ class RunFolder:
             self.resumed.add(name)
             self.progress.say(f"{name}: finished earlier, nothing it depends on has changed")
         else:
-            report, result = self._run(name, function, inputs, folder, made_from)
+            report, result = self._run(name, function, inputs, folder, made_from, steps)
         self.reports.append(report)
         self._known[id(result)] = (result, report.output)
         return result
@@ -164,9 +167,13 @@ class RunFolder:
         inputs: tuple[Any, ...],
         folder: Path,
         made_from: str,
+        steps: int | None,
     ) -> tuple[StageReport, Result]:
-        with measured() as watch, self.progress.stage(name):
-            result = function(*inputs)
+        with measured() as watch, self.progress.stage(name, steps=steps) as stage:
+            if steps is None:
+                result = function(*inputs)
+            else:
+                result = function(*inputs, tick=lambda done: stage.advance(done - stage.done))
         output = fingerprint(result)
         report = _report(name, made_from, output, watch.cost())
         with replacing_folder(folder) as partial:

@@ -43,7 +43,6 @@ _DECODER_ERRORS: Final = (
     AttributeError,
     OverflowError,
     MemoryError,
-    NotImplementedError,
     RuntimeError,
     struct.error,
     zlib.error,

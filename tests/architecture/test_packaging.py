@@ -1,0 +1,47 @@
+"""What a wheel would hold, and what the environment may hold."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def package_names(lines):
+    return {re.split(r"[\[<>=! ]", line)[0].lower().replace("_", "-") for line in lines}
+
+
+def pinned():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_dependency_is_pinned_exactly():
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._]+", line) for line in pinned())
+    wanted = package_names(PROJECT["dependencies"])
+    wanted |= package_names(PROJECT["optional-dependencies"]["dev"])
+    assert wanted <= package_names(pinned())
+
+
+def test_there_is_one_cv2():
+    assert sum("opencv" in line for line in pinned()) == 1
+
+
+def test_what_licences_forbid_is_not_depended_on():
+    forbidden = {"plyfile", "pyiqa", "vmcp", "ultralytics", "lpips", "piq"}
+    assert not forbidden & package_names(pinned())
+    runtime = package_names(PROJECT["dependencies"])
+    assert not {"smplx", "anny"} & runtime
+
+
+def test_every_runtime_dependency_stands_in_the_notice():
+    notice = (ROOT / "NOTICE").read_text().lower()
+    assert [p for p in package_names(PROJECT["dependencies"]) if p not in notice] == []
+
+
+def test_data_and_type_marker_ship():
+    source = ROOT / "src" / "persona"
+    assert (source / "py.typed").is_file()
+    assert (source / "body" / "data" / "open_body.npz").is_file()
+    assert (ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
