@@ -150,7 +150,9 @@ def _top(figure: Figure, look: SampleLook, field: Float[ndarray, " n"]) -> Mesh:
     mesh = _drape(figure, field, start, gap=loose * 0.7, steps=60, material="top")
     mesh = midpoint_subdivided(mesh)
     mesh = _folded(mesh, _top_folds(figure, look, mesh))
-    return _finished(mesh, _top_field(replace(figure, rest=mesh.rest, vertices=mesh.vertices), look))
+    return _finished(
+        mesh, _top_field(replace(figure, rest=mesh.rest, vertices=mesh.vertices), look)
+    )
 
 
 def _top_folds(figure: Figure, look: SampleLook, mesh: Mesh) -> Float[ndarray, " n"]:
@@ -164,7 +166,7 @@ def _top_folds(figure: Figure, look: SampleLook, mesh: Mesh) -> Float[ndarray, "
     near = np.exp(-(((np.abs(x) - elbow) / 0.09) ** 2))
     end = 0.7 * smoothstep(0.10, 0.0, np.abs(np.abs(x) - joints[JOINT_IDS["left_wrist"], 0]))
     sleeve = ridges(across, seed=look.seed + 11) * (0.35 + near + end)
-    drag = np.stack([(x + 0.35 * np.sign(x) * (y - heights["pelvis"])) * 13, y * 3.5, z * 9], 1)
+    drag = np.stack([(x + 0.35 * np.tanh(x / 0.08) * (y - heights["pelvis"])) * 13, y * 3.5, z * 9], 1)
     torso = gradient_noise(drag, seed=look.seed + 12)
     low = smoothstep(heights["pelvis"] + 0.22, heights["pelvis"] + 0.02, y)
     bunch = ridges(np.stack([x * 5, y * 22, z * 5], 1), seed=look.seed + 13) * low
@@ -253,8 +255,14 @@ def _sole(upper: Mesh, side: int) -> Mesh:
     reach = gaussian_filter1d(reach, 2.0, mode="wrap")
     ring = np.stack([np.cos(angles), np.sin(angles)], 1)
     # From the floor's edge up the wall and onto the upper: (wider by [m], height [m]).
-    profile = [(-0.002, 0.0), (0.003, 0.004), (0.005, 0.014), (0.004, SOLE_HEIGHT),
-               (-0.006, SOLE_HEIGHT + 0.001), (-0.05, SOLE_HEIGHT)]
+    profile = [
+        (-0.002, 0.0),
+        (0.003, 0.004),
+        (0.005, 0.014),
+        (0.004, SOLE_HEIGHT),
+        (-0.006, SOLE_HEIGHT + 0.001),
+        (-0.05, SOLE_HEIGHT),
+    ]
     rows = [
         np.insert(middle + ring * (reach + wider)[:, None], 1, height, axis=1)
         for wider, height in profile
@@ -265,8 +273,10 @@ def _sole(upper: Mesh, side: int) -> Mesh:
     ahead = (base + 1) % n
     faces = [
         np.concatenate(
-            [np.stack([k * n + base, (k + 1) * n + base, k * n + ahead], 1),
-             np.stack([k * n + ahead, (k + 1) * n + base, (k + 1) * n + ahead], 1)]
+            [
+                np.stack([k * n + base, (k + 1) * n + base, k * n + ahead], 1),
+                np.stack([k * n + ahead, (k + 1) * n + base, (k + 1) * n + ahead], 1),
+            ]
         )
         for k in range(len(profile) - 1)
     ]

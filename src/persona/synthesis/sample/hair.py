@@ -138,14 +138,15 @@ def _roots(
 def _combing(points: Float[ndarray, "s 3"], head: _Head, style: _Style) -> Float[ndarray, "s 3"]:
     """Give the direction hair is combed in: away from the parting, back, and off the face."""
     way = (points - head.center) / 0.1
-    side = np.tanh((points[:, 0] - style.part) / 0.012)
+    side = np.tanh((points[:, 0] - style.part) / 0.030)
     top = smoothstep(0.2, 0.9, way[:, 1])
+    over_skull = smoothstep(0.085, 0.045, np.abs(points[:, 0]))
     flow = np.zeros_like(points)
-    flow[:, 0] = side * (0.9 * top + 0.15)
-    flow[:, 1] = -style.gravity * (1.15 - top) - 0.15
+    flow[:, 0] = side * (0.9 * top + 0.15) * over_skull
+    flow[:, 1] = -style.gravity * (1.15 - top * over_skull) - 0.15
     flow[:, 2] = -style.back * (0.4 + 0.6 * top)
     face = smoothstep(0.30, 0.75, way[:, 2]) * smoothstep(0.55, 0.2, way[:, 1])
-    flow[:, 0] += np.sign(points[:, 0]) * 1.6 * face
+    flow[:, 0] += np.sign(points[:, 0]) * 1.2 * face * over_skull
     flow[:, 2] -= 1.6 * face
     return flow
 

@@ -1,4 +1,4 @@
-"""Studio light on the sample person: soft boxes with soft shadows, skin that glows, hair that shines."""
+"""Studio light on the sample person: soft boxes, soft shadows, glowing skin, shining hair."""
 
 from dataclasses import dataclass
 
@@ -111,6 +111,8 @@ class Surface:
 
 BLEED = np.array([0.34, 0.16, 0.10])
 """How far light wraps around skin, red most."""
+BOUNCE = 0.075
+"""Light that reaches even what no lamp sees [linear]."""
 CLOTH_WRAP = 0.06
 """The same for everything else: fuzz."""
 
@@ -123,6 +125,7 @@ def shade(surface: Surface) -> Float[ndarray, "p 3"]:
     """
     albedo = to_linear(surface.albedo)
     total = np.zeros_like(albedo)
+    total += BOUNCE * albedo  # what the pale room throws into every shadow
     threads = np.linalg.norm(surface.tangents, axis=1) > 0.5
     wrap = CLOTH_WRAP + surface.translucency[:, None] * BLEED
     for k, box in enumerate(STUDIO):

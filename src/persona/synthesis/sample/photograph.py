@@ -53,14 +53,14 @@ def portrait_camera(figure: Figure, *, height: int) -> Camera:
     """Stand `DISTANCE` in front of the figure, at half its height, level."""
     low, high = figure.vertices.min(0), figure.vertices.max(0)
     tall = float(high[1] - low[1]) + 0.04  # soles and hair
-    eye = torch.tensor([0.0, 0.53 * tall, float(figure.joints[0, 2]) + DISTANCE])
+    eye = torch.tensor([0.0, 0.5 * tall - 0.02, float(figure.joints[0, 2]) + DISTANCE])
     target = eye - torch.tensor([0.0, 0.0, DISTANCE])
     width = round(height * 0.75)
     return Camera(
         width=width,
         height=height,
         focal_px=FILL * height / tall * DISTANCE,
-        center_px=(width / 2, height * 0.505 - FILL * height * 0.03),
+        center_px=(width / 2, height / 2),
         T_camera_world=look_at(eye, target),
     )
 
@@ -99,8 +99,13 @@ def photograph(
     view = (eye - points) / np.linalg.norm(eye - points, axis=1, keepdims=True)
     facing = at_pixels(normals)
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
-    lit = np.stack([visibility(vertices + 0.004 * normals, solid, lamp_directions(box, rng))
-                    for box in STUDIO], 1)
+    lit = np.stack(
+        [
+            visibility(vertices + 0.004 * normals, solid, lamp_directions(box, rng))
+            for box in STUDIO
+        ],
+        1,
+    )
     rest = at_pixels(np.concatenate([m.rest for m in meshes]))
     free = at_pixels(np.concatenate([m.shade for m in meshes])[:, None])[:, 0]
     material = owner[face_ids]
@@ -161,7 +166,7 @@ def _painted(
     if material == "soles":
         return paint_soles(points[:, 1])
     if material == "hair":
-        return np.broadcast_to(np.asarray(look.hair) * 0.55, rest.shape)
+        return np.broadcast_to(np.asarray(look.hair) * 0.75, rest.shape)
     return paint_strands(look, rest, free)
 
 

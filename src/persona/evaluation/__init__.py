@@ -1,0 +1,1 @@
+"""How good is an avatar, and has it got worse: numbers with units, directions and gates."""
