@@ -159,6 +159,7 @@ class Detectors:
                     "faces": solutions.face_detection.FaceDetection,
                     "hands": solutions.hands.Hands,
                     "face_mesh": solutions.face_mesh.FaceMesh,
+                    "portrait": solutions.selfie_segmentation.SelfieSegmentation,
                 }
                 self._models[name] = kinds[name](**options)
             return self._models[name].process(np.ascontiguousarray(picture))
@@ -238,3 +239,9 @@ class Detectors:
         )
         meshes = found.multi_face_landmarks
         return _points(meshes[0], window, 3) if meshes else None
+
+    def portrait(self, picture: Picture, window: Window) -> Plane:
+        """How sure the portrait segmenter is of a person, over the whole photo; 0 outside."""
+        found = self._run("portrait", window.cut(picture, pixels=256), model_selection=0)
+        height, width = picture.shape[:2]
+        return window.paste(found.segmentation_mask, height=height, width=width)

@@ -1,23 +1,27 @@
 """The person's mask with crisp edges: a guess, then colour models, then the picture's edges."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Bool, Float
 
-from persona.perception.detectors import Picture, Plane, Sighting
+from persona.perception.detectors import Detectors, Picture, Plane, Sighting, Window
 
 CUT_HEIGHT = 720
 """Person height at which colours decide about pixels [px]: a finger is four pixels wide there."""
+PORTRAIT_REACH = 0.75
+"""Half the portrait segmenter's window, in torso lengths: head, shoulders and chest."""
 BAND = 0.02
 """Half-width of the undecided band about the segmenter's border, in picture heights."""
 COLOUR_NOISE = 2.0
 """Spread of one colour that even a flat surface has [Lab units]."""
 EDGE = 4.0
 """Colour step between neighbours that makes a border likely [Lab units]."""
-PULL = 0.006
-"""Weight of a pixel's own belief against a like-coloured neighbour's."""
+PULL, WEAK_PULL = 0.1, 0.003
+"""Weight of a sure and of an unsure pixel's own belief against a like-coloured neighbour's."""
 LIMBS = (
     (11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28),
     (27, 31), (28, 32), (27, 29), (28, 30), (29, 31), (30, 32),
@@ -57,6 +61,33 @@ def person_mask(picture: Picture, person: Sighting) -> Plane:
     mask = np.zeros((height, width), np.float32)
     mask[y0:y1, x0:x1] = coverage
     return mask
+
+
+def with_portrait(picture: Picture, detectors: Detectors, person: Sighting) -> Sighting:
+    """Sharpen the guess about head and chest with the segmenter made for portraits.
+
+    It sees hats, buns and loose hair that the whole-body segmenter leaves out, but is lost below
+    the hips, and takes bystanders for part of the portrait: so it is asked only about head and
+    chest, and believed only near the person and only where the two agree on the whole.
+    """
+    head = person.body[:11].mean(0)
+    side = 2 * PORTRAIT_REACH * person.torso
+    window = Window(head[0] - 0.5 * side, head[1] - 0.4 * side, side)
+    portrait = detectors.portrait(picture, window)
+    height, width = portrait.shape
+    rows, columns = np.mgrid[:height, :width]
+    from_middle = np.maximum(
+        np.abs(columns + 0.5 - window.left - 0.5 * side),
+        np.abs(rows + 0.5 - window.top - 0.5 * side),
+    )
+    weight = np.clip((0.5 * side - from_middle) / (0.15 * side), 0, 1)
+    near = cv2.GaussianBlur(person.mask, (0, 0), 0.06 * person.torso)
+    weight *= np.clip(near / 0.05, 0, 1)
+    both = ((portrait > 0.5) & (person.mask > 0.5) & (weight > 0.5)).sum()
+    either = (((portrait > 0.5) | (person.mask > 0.5)) & (weight > 0.5)).sum()
+    if both < 0.75 * either:
+        return person
+    return replace(person, mask=(1 - weight) * person.mask + weight * portrait)
 
 
 def _bones(
@@ -103,7 +134,7 @@ def _cut_by_colour(
     smooth = cv2.bilateralFilter(small, 5, 25, 5)
     lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     evidence = local_colours(lab, inside=inside, outside=outside, reach=round(3 * band))
-    sure = np.clip(soft, 0.02, 0.98)
+    sure = np.clip(soft, 0.01, 0.99)
     belief = _logistic(np.log(sure / (1 - sure)) + evidence)
     settled = settle(lab, belief, inside=inside, outside=outside)
     return _without_islands(settled > 0.5, bones)
@@ -171,7 +202,7 @@ def _odds(
     person, ground = (side[:: max(len(side) // 300, 1)] for side in (person, ground))
     ours, theirs = _mixture(person), _mixture(ground)
     both = np.concatenate([person, ground, colours])
-    odds = np.clip(_log_density(both, ours) - _log_density(both, theirs), -6, 6)
+    odds = np.clip(_log_density(both, ours) - _log_density(both, theirs), -4, 4)
     chance = _logistic(odds)
     right = 0.5 * (chance[: len(person)].mean() + 1)
     right -= 0.5 * chance[len(person) : len(person) + len(ground)].mean()
@@ -221,7 +252,7 @@ def settle(
 ) -> Plane:
     """Let neighbours of like colour agree while decided pixels stay as they are.
 
-    Minimises sum of w_ij (x_i - x_j)^2 + PULL (x_i - belief_i)^2, w falling with the colour step
+    Minimises sum of w_ij (x_i - x_j)^2 + p_i (x_i - belief_i)^2, w falling with the colour step
     between neighbours: a border costs least along the picture's edges.
 
     References:
@@ -232,8 +263,9 @@ def settle(
     number = np.cumsum(free.ravel()).reshape(free.shape) - 1
     count = int(free.sum())
     values = inside.astype(np.float64)
-    diagonal = np.full(count, PULL)
-    right = PULL * belief[free]
+    pull = WEAK_PULL + PULL * np.abs(2 * belief[free] - 1) ** 3
+    diagonal = pull.copy()
+    right = pull * belief[free]
     rows, columns, weights = [], [], []
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
         near = (

@@ -1,5 +1,7 @@
 """Find the one person meant, or refuse politely when there are none or several."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from jaxtyping import Float
@@ -57,7 +59,11 @@ def choose_person(
             why="an avatar is made of one person, and guessing which would be rude",
             fix=f"crop the photo to one person, or pick one with {pick}",
         )
-    return complete(picture, detectors, people[0 if person is None else person - 1])
+    chosen = people[0 if person is None else person - 1]
+    for other in people:
+        if other is not chosen:
+            chosen = replace(chosen, mask=np.where(other.mask > chosen.mask, 0, chosen.mask))
+    return complete(picture, detectors, chosen)
 
 
 def find_people(

@@ -7,7 +7,7 @@ import torch
 
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting
 from persona.perception.framing import require_whole_person
-from persona.perception.matting import person_mask
+from persona.perception.matting import person_mask, with_portrait
 from persona.perception.parts import label_parts
 from persona.perception.person import choose_person
 from persona.perception.photo_quality import quality_warnings
@@ -33,6 +33,8 @@ class PerceivePhoto:
         picture = picture_on_grey(photo)
         with Detectors() as detectors:
             found = choose_person(picture, detectors, name=photo.name, person=self.person)
+            if photo.alpha is None:
+                found = with_portrait(picture, detectors, found)
         warnings = require_whole_person(
             found,
             name=photo.name,
