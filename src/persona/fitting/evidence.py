@@ -23,6 +23,8 @@ STRAIGHT_KNEE_DEG: Final = 135.0
 """World knee angle above which a leg counts as straight; straight legs measure 138 to 168."""
 STRAIGHT_KNEE_2D_DEG: Final = 150.0
 """The same in the picture, where straight legs measure 164 to 180."""
+LIFTED_SHARE: Final = 0.18
+"""Height of one ankle over the other, in leg lengths, that perspective alone does not make."""
 STEEP_THIGH_DEG: Final = 35.0
 """Tilt of a thigh that still carries a standing person; squats measure 53 and more."""
 
@@ -36,10 +38,27 @@ class Stance:
     right_straight: bool
     """The right leg is stretched and near vertical."""
 
+    left_lifted: bool
+    """The left foot is clearly above the right one in the picture."""
+    right_lifted: bool
+    """The right foot is clearly above the left one in the picture."""
+
     @property
     def standing(self) -> bool:
         """Upright on both legs."""
         return self.left_straight and self.right_straight
+
+    @property
+    def support(self) -> tuple[str, ...]:
+        """Sides whose straight leg carries the whole person: both, one beside a lifted foot, none.
+
+        A straight leg beside a bent one that also stands carries only a share: that is a lunge.
+        """
+        if self.standing:
+            return ("left", "right")
+        if self.left_straight and self.right_lifted:
+            return ("left",)
+        return ("right",) if self.right_straight and self.left_lifted else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +150,14 @@ def judge_stance(body: Float[Tensor, "33 2"], world: Float[Tensor, "33 3"]) -> S
             and float(tilt) < STEEP_THIGH_DEG
         )
 
-    return Stance(left_straight=straight(23, 25, 27), right_straight=straight(24, 26, 28))
+    legs = (body[[27, 28], 1] - body[[23, 24], 1]).clamp(min=1.0)
+    higher = (body[28, 1] - body[27, 1]) / legs.max()
+    return Stance(
+        left_straight=straight(23, 25, 27),
+        right_straight=straight(24, 26, 28),
+        left_lifted=float(higher) > LIFTED_SHARE,
+        right_lifted=float(-higher) > LIFTED_SHARE,
+    )
 
 
 def _knee_angle(hip: Tensor, knee: Tensor, ankle: Tensor) -> Tensor:

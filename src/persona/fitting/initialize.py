@@ -34,7 +34,7 @@ def first_guesses(points: FitPoints, evidence: Evidence) -> tuple[Unknowns, list
     world = evidence.world
     stance = evidence.stance
     guesses = {"landmarks": world}
-    if stance.left_straight or stance.right_straight:
+    if stance.support:
         guesses["standing"] = _stand(world, stance.left_straight, stance.right_straight)
     guesses["arms flipped"] = _flip(guesses.get("standing", world), ((11, 13, 15), (12, 14, 16)))
     guesses["forearms flipped"] = _flip(guesses.get("standing", world), ((13, 15), (14, 16)))

@@ -4,17 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import cv2
-import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
 from persona.body import BodyPose, SmplxBody
 from persona.core.errors import FitError
 from persona.fitting.evidence import WORKING_HEIGHT_PX
 from persona.fitting.terms_landmarks import KEYPOINT_WEIGHTS
 from persona.geometry.cameras import Camera
 from persona.records.observation import Observation
+from persona.rendering.body_maps import draw_body_maps
 
 MAX_KEYPOINT_ERROR_PX: Final = 5.0
 """Mean keypoint error that is refused, the person scaled to 512 px."""
@@ -45,8 +41,9 @@ def measure_fit(
     pixels, _ = camera.project(marks)
     judged = [k for k in KEYPOINT_WEIGHTS if float(observation.body_confidence[k]) >= CONFIDENT]
     error = (pixels - observation.body)[judged].norm(dim=-1).mean() * scale
-    covered = draw_silhouette(posed.vertices, body, camera.scaled(scale))
-    size = (covered.shape[1], covered.shape[0])
+    small = camera.scaled(scale)
+    covered = draw_body_maps(posed.vertices, body.faces, small).mask.numpy()
+    size = (small.width, small.height)
     mask = cv2.resize(observation.mask.numpy(), size, interpolation=cv2.INTER_AREA) > 0.5
     union = (covered | mask).sum()
     ankles = posed.joints[[7, 8], 2].mean()
@@ -55,19 +52,6 @@ def measure_fit(
         body_iou=float((covered & mask).sum() / union) if union else 0.0,
         lean_m=float(posed.joints[0, 2] - ankles),
     )
-
-
-def draw_silhouette(
-    vertices: Float[Tensor, "v 3"], body: SmplxBody, camera: Camera
-) -> Bool[np.ndarray, "h w"]:
-    """Fill every triangle of a posed body, whatever its depth."""
-    pixels, _ = camera.project(vertices)
-    # cv2 puts pixel centres at integers; four fractional bits place corners to a sixteenth.
-    corners = ((pixels.numpy() - 0.5) * 16).round().astype(np.int32)[body.faces.numpy()]
-    picture = np.zeros((camera.height, camera.width), np.uint8)
-    for triangle in corners:
-        cv2.fillConvexPoly(picture, triangle, 1, cv2.LINE_8, 4)
-    return picture > 0
 
 
 def check_fit(numbers: FitNumbers, *, allow_partial: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from persona.fitting.terms_priors import limit_term, pose_term, shape_term, symm
 from persona.fitting.terms_stance import (
     balance_term,
     flat_feet_term,
+    joined_hands_term,
     level_feet_term,
     upright_terms,
 )
@@ -21,6 +22,8 @@ from persona.fitting.terms_stance import (
 FIRST_BONE_SIGMA, LAST_BONE_SIGMA = 0.15, 0.30
 """Trust in bone directions [-]: close at first, so that every start comes into the right valley,
 then as loose as world landmarks deserve (about 17 degrees)."""
+FLOOR_PER_BONE_SIGMA = 0.15
+"""Evenness of the floor [m] that goes with a trust in bones: 4 cm in the end."""
 BODY_UNKNOWNS = slice(0, 66)
 """Pelvis to wrists."""
 
@@ -47,17 +50,19 @@ def body_terms(
         limit_term(layout),
         shape_term(layout),
     ]
-    if any(straight):
+    if stance.support:
         terms += upright_terms(points, stance)
     else:
         terms.append(balance_term(points))
     if stance.standing:
         terms += [
             symmetry_term(layout),
-            level_feet_term(points),
             flat_feet_term(points, straight),
         ]
-    return terms
+    if not (stance.left_lifted or stance.right_lifted):
+        terms.append(level_feet_term(points, sigma=FLOOR_PER_BONE_SIGMA * bone_sigma))
+    joined = joined_hands_term(points, evidence)
+    return terms if joined is None else [*terms, joined]
 
 
 def search_body(body: SmplxBody, evidence: Evidence) -> tuple[Unknowns, str]:

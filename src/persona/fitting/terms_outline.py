@@ -1,4 +1,4 @@
-"""Terms of the silhouette: the naked body lies inside the mask, and touches it where skin is bare."""
+"""Terms of the silhouette: the naked body lies inside the mask and fills it where skin is bare."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +17,8 @@ INSIDE_SIGMA_PX: Final[dict[Part, float]] = {
     Part.BACKGROUND: 40.0,
     Part.SKIN: 4.0,
     Part.HAIR: 400.0,
-    Part.UPPER: 24.0,
-    Part.LOWER: 20.0,
+    Part.UPPER: 14.0,
+    Part.LOWER: 12.0,
     Part.SHOES: 12.0,
 }
 """How far the body may stay inside: not at all under skin, as far as it likes under hair."""

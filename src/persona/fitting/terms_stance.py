@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.body.skeleton import JOINT_IDS
-from persona.fitting.evidence import Stance
+from persona.fitting.evidence import Evidence, Stance
 from persona.fitting.objective import Graded, State, Term
 from persona.fitting.points import FitPoints
 
@@ -19,6 +19,11 @@ BALANCE: Final = {
 }  # fmt: skip
 """Joints that stand for the body's mass, with shares of it."""
 
+JOINED_SHARE: Final = 0.22
+"""Distance of the hands, in trunk lengths, below which they are taken to touch."""
+REST_SHARE: Final = 0.5
+"""How much of the T-pose's own depth profile standing people keep: its ankles lie 4.7 cm back."""
+
 
 def _mean(shares: dict[str, float]) -> tuple[list[int], Float[Tensor, " n"]]:
     return [JOINT_IDS[name] for name in shares], torch.tensor(list(shares.values()))
@@ -27,16 +32,12 @@ def _mean(shares: dict[str, float]) -> tuple[list[int], Float[Tensor, " n"]]:
 def _depth_gap(
     state: State, upper: dict[str, float], lower: dict[str, float], gap: float
 ) -> Graded:
-    """How far ``upper`` stands before ``lower`` (both weighted means of joints), less ``gap`` [m]."""
+    """How far ``upper`` stands before ``lower`` (weighted means of joints), less ``gap`` [m]."""
     top, top_share = _mean(upper)
     bottom, bottom_share = _mean(lower)
-    places, jacobian = state.places(top + bottom)
     shares = torch.cat([top_share, -bottom_share])
-    value = (places[..., 2] * shares).sum(-1) - gap
-    slope = None
-    if jacobian is not None:
-        slope = (jacobian[..., 2, :] * shares[:, None]).sum(1)[:, None, None]
-    return value[:, None, None], slope
+    value, slope = _mixed_axis(state, top + bottom, shares, axis=2)
+    return value - gap, slope
 
 
 def _rest_gap(points: FitPoints, upper: dict[str, float], lower: dict[str, float]) -> float:
@@ -49,11 +50,7 @@ def _rest_gap(points: FitPoints, upper: dict[str, float], lower: dict[str, float
 
 def upright_terms(points: FitPoints, stance: Stance) -> list[Term]:
     """Depth alignment of a person on one or two straight legs."""
-    sides = [
-        side
-        for side, straight in (("left", stance.left_straight), ("right", stance.right_straight))
-        if straight
-    ]
+    sides = stance.support
     pelvis = {"pelvis": 1.0}
     ankles = {f"{side}_ankle": 1 / len(sides) for side in sides}
     knees = {f"{side}_knee": 1 / len(sides) for side in sides}
@@ -65,7 +62,7 @@ def upright_terms(points: FitPoints, stance: Stance) -> list[Term]:
     )
 
     def term(name: str, joints: dict[str, float], sigma: float, because: str) -> Term:
-        gap = _rest_gap(points, joints, pelvis)
+        gap = REST_SHARE * _rest_gap(points, joints, pelvis)
         return Term(
             name=f"upright_{name}",
             sigma=sigma if stance.standing else 2 * sigma,
@@ -114,22 +111,53 @@ def flat_feet_term(points: FitPoints, sides: tuple[bool, bool]) -> Term:
     )
 
 
-def level_feet_term(points: FitPoints) -> Term:
-    """Both feet of a standing person are on one floor."""
+def level_feet_term(points: FitPoints, *, sigma: float) -> Term:
+    """Both feet are on one floor, unless the picture insists that one is lifted [m]."""
     rows = [points.rows["pose"][k] for k in (29, 31, 30, 32)]
     shares = torch.tensor([0.5, 0.5, -0.5, -0.5])
 
     def residual(state: State) -> Graded:
-        places, jacobian = state.places(rows)
-        value = (places[..., 1] * shares).sum(-1)[:, None, None]
-        if jacobian is None:
-            return value, None
-        return value, (jacobian[..., 1, :] * shares[:, None]).sum(1)[:, None, None]
+        return _mixed_axis(state, rows, shares, axis=1)
 
     return Term(
         name="level_feet",
-        sigma=0.04,
+        sigma=sigma,
         unit="m",
         because="a foot that is higher in the picture is farther away, not in the air",
         residual=residual,
+        # A lifted foot is an outlier, and costs no more than three spreads.
+        robust=3.0,
     )
+
+
+def joined_hands_term(points: FitPoints, evidence: Evidence) -> Term | None:
+    """Hands that meet in the picture meet in space; None when they are apart."""
+    trunk = (evidence.body[[11, 12]].mean(0) - evidence.body[[23, 24]].mean(0)).norm()
+    hands = evidence.body[[15, 17, 19]].mean(0), evidence.body[[16, 18, 20]].mean(0)
+    if float((hands[0] - hands[1]).norm()) > JOINED_SHARE * float(trunk):
+        return None
+    rows = [points.rows["pose"][k] for k in (15, 19, 16, 20)]
+    shares = torch.tensor([0.5, 0.5, -0.5, -0.5])
+
+    def residual(state: State) -> Graded:
+        return _mixed_axis(state, rows, shares, axis=2)
+
+    return Term(
+        name="joined_hands",
+        sigma=0.03,
+        unit="m",
+        because="folded hands and hands in prayer touch",
+        residual=residual,
+        robust=4.0,
+    )
+
+
+def _mixed_axis(
+    state: State, rows: list[int], shares: Float[Tensor, " n"], *, axis: int
+) -> Graded:
+    """Mix one world coordinate of several points [m]."""
+    places, jacobian = state.places(rows)
+    value = (places[..., axis] * shares).sum(-1)[:, None, None]
+    if jacobian is None:
+        return value, None
+    return value, (jacobian[..., axis, :] * shares[:, None]).sum(1)[:, None, None]
