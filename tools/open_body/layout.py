@@ -4,36 +4,60 @@ import numpy as np
 
 from open_body.anny_source import Ints
 
-SMPLX_FROM_SOURCE = {
-    9120: 201,  # nose
-    9929: 1082,  # right eye
-    9448: 7758,  # left eye
-    616: 5516,  # right ear
-    6: 12099,  # left ear
-    5770: 11574,  # left big toe
-    5780: 13178,  # left small toe
-    8846: 12893,  # left heel
-    8463: 4972,  # right big toe
-    8474: 6598,  # right small toe
-    8635: 6312,  # right heel
-    5361: 9316,  # left thumb
-    4933: 8563,  # left index
-    5058: 8755,  # left middle
-    5169: 8947,  # left ring
-    5286: 9139,  # left pinky
-    8079: 2664,  # right thumb
-    7669: 1911,  # right index
-    7794: 2103,  # right middle
-    7905: 2295,  # right ring
-    8022: 2487,  # right pinky
+SMPLX_IDS = {
+    "nose": 9120,
+    "reye": 9929,
+    "leye": 9448,
+    "rear": 616,
+    "lear": 6,
+    "LBigToe": 5770,
+    "LSmallToe": 5780,
+    "LHeel": 8846,
+    "RBigToe": 8463,
+    "RSmallToe": 8474,
+    "RHeel": 8635,
+    "lthumb": 5361,
+    "lindex": 4933,
+    "lmiddle": 5058,
+    "lring": 5169,
+    "lpinky": 5286,
+    "rthumb": 8079,
+    "rindex": 7669,
+    "rmiddle": 7794,
+    "rring": 7905,
+    "rpinky": 8022,
 }
-"""SMPL-X vertex id that `smplx` reads -> vertex of ours that belongs there."""
+"""Vertex ids that `smplx` has hard-coded for SMPL-X keypoints."""
+SOURCE_IDS = {
+    "nose": 201,
+    "reye": 1082,
+    "leye": 7758,
+    "rear": 5516,
+    "lear": 12099,
+    "LBigToe": 11574,
+    "LSmallToe": 13178,
+    "LHeel": 12893,
+    "RBigToe": 4972,
+    "RSmallToe": 6598,
+    "RHeel": 6312,
+    "lthumb": 9316,
+    "lindex": 8563,
+    "lmiddle": 8755,
+    "lring": 8947,
+    "lpinky": 9139,
+    "rthumb": 2664,
+    "rindex": 1911,
+    "rmiddle": 2103,
+    "rring": 2295,
+    "rpinky": 2487,
+}
+"""The vertices of Anny that belong there."""
 
 
 def vertex_order(vertex_count: int) -> Ints:
     """Give the source vertex that stands at each place of the file."""
     order = np.arange(vertex_count)
-    for place, vertex in SMPLX_FROM_SOURCE.items():
-        at = int(np.flatnonzero(order == vertex)[0])
+    for name, place in SMPLX_IDS.items():
+        at = int(np.flatnonzero(order == SOURCE_IDS[name])[0])
         order[at], order[place] = order[place], order[at]
     return order

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -83,6 +84,8 @@ class Landmarks:
     """Jaw line seen from the front, 300-W points 0 to 16."""
     mediapipe_face: SurfacePoints
     """MediaPipe face mesh; ids in 0..477, irises (468 to 477) on the eyeballs."""
+    mediapipe_face_spread: Float[Tensor, " n"]
+    """Scatter of each face point over views (RMS) [m]: contour points slide with the view."""
     mediapipe_pose: SurfacePoints
     """MediaPipe Pose points on the skin: nose, eyes, ears, mouth, heels, toes; ids in 0..32."""
     left_fingertips: SurfacePoints
@@ -127,6 +130,9 @@ def landmarks_from(arrays: Arrays) -> Landmarks:
         face51=_read(arrays, "face51"),
         contour17=_read(arrays, "contour17"),
         mediapipe_face=_read(arrays, "mediapipe_face"),
+        mediapipe_face_spread=torch.from_numpy(
+            arrays.get("mediapipe_face_spread", np.zeros(0)).astype("float32")
+        ),
         mediapipe_pose=_read(arrays, "mediapipe_pose"),
         left_fingertips=_read(arrays, "left_fingertips"),
         right_fingertips=_read(arrays, "right_fingertips"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -93,6 +94,8 @@ class SmplxBody:
     """What the detectors' keypoints correspond to."""
     face_units: FaceUnits
     """The 52 ARKit facial shapes."""
+    mirror_vertices: Int[Tensor, " w"]
+    """The vertex on the other side, for each vertex of the whole body; empty when unknown."""
     digest: str
     """SHA-256 of the file, hexadecimal."""
 
@@ -265,6 +268,9 @@ def _read_body(path: Path) -> SmplxBody:
         regions=regions_from(arrays, weights),
         landmarks=landmarks_from(arrays),
         face_units=face_units_from(arrays, len(template)),
+        mirror_vertices=_ints(arrays, "mirror_vertices")
+        if "mirror_vertices" in arrays
+        else torch.zeros(0, dtype=torch.int64),
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
@@ -356,7 +362,7 @@ def _translated(bones: Tensor, transl: Tensor) -> Tensor:
     return bones + shift[..., None, :, :]
 
 
-def _to(value: object, device: torch.device | str) -> object:
+def _to(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):
@@ -364,7 +370,7 @@ def _to(value: object, device: torch.device | str) -> object:
     if hasattr(value, "__dataclass_fields__"):
         return replace(
             value, **{f.name: _to(getattr(value, f.name), device) for f in fields(value)}
-        )  # type: ignore[type-var]
+        )
     if isinstance(value, dict):
         return {key: _to(entry, device) for key, entry in value.items()}
     return value

@@ -60,23 +60,23 @@ def is_closed(faces: Faces) -> bool:
     return len(forth) == len(pairs) and all((b, a) in forth for a, b in forth)
 
 
-def adjacency_matrix(faces: Faces, vertex_count: int) -> sp.csr_matrix:
+def adjacency_matrix(faces: Faces, vertex_count: int) -> sp.csr_array:
     """Mark neighbours with one, (v, v)."""
     a, b = unique_edges(faces).numpy().T
     ones = np.ones(2 * len(a))
     rows, columns = np.concatenate([a, b]), np.concatenate([b, a])
-    return sp.csr_matrix((ones, (rows, columns)), (vertex_count, vertex_count))
+    return sp.csr_array((ones, (rows, columns)), (vertex_count, vertex_count))
 
 
-def uniform_laplacian(faces: Faces, vertex_count: int) -> sp.csr_matrix:
+def uniform_laplacian(faces: Faces, vertex_count: int) -> sp.csr_array:
     """Give L with ``(L x)_i = x_i - mean of its neighbours``, (v, v); lone vertices give zero."""
     adjacent = adjacency_matrix(faces, vertex_count)
     degree = np.asarray(adjacent.sum(1)).ravel()
-    mean = sp.diags(1 / np.maximum(degree, 1)) @ adjacent
-    return (sp.diags((degree > 0).astype(float)) - mean).tocsr()
+    mean = sp.diags_array(1 / np.maximum(degree, 1)) @ adjacent
+    return sp.csr_array(sp.diags_array((degree > 0).astype(float)) - mean)
 
 
-def cotangent_laplacian(vertices: Float[Tensor, "v 3"], faces: Faces) -> sp.csr_matrix:
+def cotangent_laplacian(vertices: Float[Tensor, "v 3"], faces: Faces) -> sp.csr_array:
     """Give the symmetric, positive semi-definite cotangent Laplacian (v, v), without area weights.
 
     ``(L x)_i = sum_j (cot a_ij + cot b_ij) / 2 (x_i - x_j)``; applied to positions it points along
@@ -99,11 +99,11 @@ def cotangent_laplacian(vertices: Float[Tensor, "v 3"], faces: Faces) -> sp.csr_
         values += [half, half]
     count = len(points)
     index = (np.concatenate(rows), np.concatenate(columns))
-    off = sp.csr_matrix((np.concatenate(values), index), (count, count))
-    return (sp.diags(np.asarray(off.sum(1)).ravel()) - off).tocsr()
+    off = sp.csr_array((np.concatenate(values), index), (count, count))
+    return sp.csr_array(sp.diags_array(np.asarray(off.sum(1)).ravel()) - off)
 
 
-def subdivide_loop(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_matrix]:
+def subdivide_loop(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_array]:
     """Cut every triangle into four by Loop's smooth rule.
 
     New vertices follow the old ones: old vertex i stays number i, edge e of `unique_edges` becomes
@@ -123,47 +123,47 @@ def subdivide_loop(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_matri
     count = len(edges)
     boundary = np.bincount(edge_of_side, minlength=count) == 1
     rows = np.repeat(np.arange(count), 2)
-    ends = sp.csr_matrix(
+    ends = sp.csr_array(
         (np.repeat(np.where(boundary, 1 / 2, 3 / 8), 2), (rows, edges.ravel())),
         (count, vertex_count),
     )
     inner = ~boundary[edge_of_side]
-    wings = sp.csr_matrix(
+    wings = sp.csr_array(
         (np.full(inner.sum(), 1 / 8), (edge_of_side[inner], across[inner])), (count, vertex_count)
     )
     old = _loop_old_vertices(edges, boundary, vertex_count)
-    return finer, sp.vstack([old, ends + wings]).tocsr()
+    return finer, sp.csr_array(sp.vstack([old, ends + wings]))
 
 
 def _loop_old_vertices(
     edges: NDArray[np.int64], boundary: NDArray[np.bool_], vertex_count: int
-) -> sp.csr_matrix:
+) -> sp.csr_array:
     """Smooth the old vertices: Loop's weights inside, cubic spline weights on boundaries."""
 
-    def neighbours(pairs: NDArray[np.int64]) -> sp.csr_matrix:
+    def neighbours(pairs: NDArray[np.int64]) -> sp.csr_array:
         index = (pairs.ravel(), pairs[:, ::-1].ravel())
-        return sp.csr_matrix((np.ones(pairs.size), index), (vertex_count, vertex_count))
+        return sp.csr_array((np.ones(pairs.size), index), (vertex_count, vertex_count))
 
     around = neighbours(edges)
     degree = np.asarray(around.sum(1)).ravel()
     share = np.where(degree == 3, 3 / 16, 3 / (8 * np.maximum(degree, 1)))
     on_rim = np.zeros(vertex_count, bool)
     on_rim[edges[boundary]] = True
-    inside = sp.diags((~on_rim).astype(float))
-    smooth = sp.diags(1 - degree * share) + sp.diags(share) @ around
-    rim = sp.diags(np.where(on_rim, 3 / 4, 0.0))
-    along_rim = sp.diags(np.where(on_rim, 1 / 8, 0.0)) @ neighbours(edges[boundary])
-    return (inside @ smooth + rim + along_rim).tocsr()
+    inside = sp.diags_array((~on_rim).astype(float))
+    smooth = sp.diags_array(1 - degree * share) + sp.diags_array(share) @ around
+    rim = sp.diags_array(np.where(on_rim, 3 / 4, 0.0))
+    along_rim = sp.diags_array(np.where(on_rim, 1 / 8, 0.0)) @ neighbours(edges[boundary])
+    return sp.csr_array(inside @ smooth + rim + along_rim)
 
 
-def subdivide_linear(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_matrix]:
+def subdivide_linear(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_array]:
     """Cut every triangle into four flat ones, numbered as `subdivide_loop` does; for uv."""
     finer, edges, _ = _split_faces(faces, vertex_count)
     rows = np.repeat(np.arange(len(edges)), 2)
-    middles = sp.csr_matrix(
+    middles = sp.csr_array(
         (np.full(edges.size, 0.5), (rows, edges.ravel())), (len(edges), vertex_count)
     )
-    return finer, sp.vstack([sp.eye(vertex_count), middles]).tocsr()
+    return finer, sp.csr_array(sp.vstack([sp.eye_array(vertex_count), middles]))
 
 
 def _split_faces(
@@ -181,7 +181,7 @@ def _split_faces(
     return torch.from_numpy(finer), edges, of_side
 
 
-def subdivision_matrix(faces: Faces, vertex_count: int, levels: int) -> tuple[Faces, sp.csr_matrix]:
+def subdivision_matrix(faces: Faces, vertex_count: int, levels: int) -> tuple[Faces, sp.csr_array]:
     """Subdivide ``levels`` times by Loop's rule: finest faces and one matrix (fine v, v).
 
     Args:
@@ -198,16 +198,16 @@ def subdivision_matrix(faces: Faces, vertex_count: int, levels: int) -> tuple[Fa
             why="a mesh can be made finer, not coarser",
             fix="pass 0, 1 or 2",
         )
-    matrix = sp.eye(vertex_count).tocsr()
+    matrix = sp.csr_array(sp.eye_array(vertex_count))
     for _ in range(levels):
         faces, step = subdivide_loop(faces, matrix.shape[0])
-        matrix = step @ matrix
+        matrix = sp.csr_array(step @ matrix)
     return faces, matrix
 
 
-def sparse_to_torch(matrix: sp.spmatrix) -> Tensor:
+def sparse_to_torch(matrix: sp.sparray) -> Tensor:
     """Turn a scipy matrix into a torch CSR tensor (float32) for products with dense tensors."""
-    rows = matrix.tocsr()
+    rows = sp.csr_array(matrix)
     return torch.sparse_csr_tensor(
         torch.from_numpy(rows.indptr.astype(np.int64)),
         torch.from_numpy(rows.indices.astype(np.int64)),
