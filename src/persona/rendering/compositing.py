@@ -35,7 +35,7 @@ def straight_rgba(premultiplied: Image, alpha: Mask) -> Float[Tensor, "h w 4"]:
     return torch.cat([color, alpha[..., None]], -1).clamp(0, 1)
 
 
-def fit_background(picture: Image, *, width: int, height: int) -> Image:
+def fit_background(picture: Image, *, width: int, height: int) -> Float[Tensor, "height width 3"]:
     """Scale a picture to cover ``width`` x ``height`` and cut its middle out.
 
     Raises:
