@@ -8,6 +8,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Bool, Float
 
+from persona.perception.colours import fit_mixture, log_density
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting, Window
 
 CUT_HEIGHT = 720
@@ -16,8 +17,6 @@ PORTRAIT_REACH = 0.75
 """Half the portrait segmenter's window, in torso lengths: head, shoulders and chest."""
 BAND = 0.02
 """Half-width of the undecided band about the segmenter's border, in picture heights."""
-COLOUR_NOISE = 2.0
-"""Spread of one colour that even a flat surface has [Lab units]."""
 EDGE = 4.0
 """Colour step between neighbours that makes a border likely [Lab units]."""
 PULL, WEAK_PULL = 0.1, 0.003
@@ -200,9 +199,9 @@ def _odds(
 ) -> Float[np.ndarray, " n"]:
     """Log odds that colours are the person's, less where the two sides look alike."""
     person, ground = (side[:: max(len(side) // 300, 1)] for side in (person, ground))
-    ours, theirs = _mixture(person), _mixture(ground)
+    ours, theirs = fit_mixture(person), fit_mixture(ground)
     both = np.concatenate([person, ground, colours])
-    odds = np.clip(_log_density(both, ours) - _log_density(both, theirs), -4, 4)
+    odds = np.clip(log_density(both, ours) - log_density(both, theirs), -4, 4)
     chance = _logistic(odds)
     right = 0.5 * (chance[: len(person)].mean() + 1)
     right -= 0.5 * chance[len(person) : len(person) + len(ground)].mean()
@@ -212,35 +211,6 @@ def _odds(
 def _logistic(odds: np.ndarray) -> np.ndarray:
     """Probability from log odds."""
     return 1 / (1 + np.exp(-odds))
-
-
-def _mixture(samples: Float[np.ndarray, "n 3"]) -> list[tuple[float, np.ndarray, np.ndarray]]:
-    """Up to three colours: (share, mean, whitening matrix) each."""
-    stop = (cv2.TERM_CRITERIA_MAX_ITER, 8, 0.0)
-    cv2.setRNGSeed(0)
-    _, member, _ = cv2.kmeans(samples, 3, None, stop, 1, cv2.KMEANS_PP_CENTERS)
-    parts = []
-    for cluster in range(3):
-        own = samples[member[:, 0] == cluster]
-        if len(own) < 5:
-            continue
-        centred = own - own.mean(0)
-        spread = centred.T @ centred / len(own) + COLOUR_NOISE**2 * np.eye(3)
-        whiten = np.linalg.cholesky(np.linalg.inv(spread)).astype(np.float32)
-        parts.append((len(own) / len(samples), own.mean(0), whiten))
-    return parts
-
-
-def _log_density(
-    values: np.ndarray, mixture: list[tuple[float, np.ndarray, np.ndarray]]
-) -> np.ndarray:
-    """Log density of colours under a mixture, up to a constant; never below a floor."""
-    density = np.full(len(values), 1e-6)
-    for share, mean, whiten in mixture:
-        off = (values - mean) @ whiten
-        volume = float(np.prod(np.diag(whiten)))
-        density += share * volume * np.exp(-0.5 * (off * off).sum(-1))
-    return np.log(density)
 
 
 def settle(

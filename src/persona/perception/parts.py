@@ -1,110 +1,260 @@
 """Label every pixel of the person: skin, hair, upper clothes, lower clothes or shoes."""
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from persona.perception.colours import Mixture, fit_mixture, log_density
 from persona.perception.detectors import Picture, Plane, Sighting
+from persona.perception.garments import ARMS, LEGS, Figure, Garments, read_garments
+from persona.perception.skin import face_area, skin_colours, skin_distance
 from persona.records.observation import Part
 
-FACE_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-"""Outline of the face in MediaPipe's mesh."""
-FACE_FEATURES = (
-    (33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373),
-    (70, 63, 105, 66, 107, 46, 53, 52, 65, 55), (300, 293, 334, 296, 336, 276, 283, 282, 295, 285),
-    (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91),
-)  # fmt: skip
-"""Eyes, brows and lips: on the face, but not the colour of skin."""
+WORK_HEIGHT = 600
+"""Person height at which parts are told apart [px]."""
+LABELS = (Part.SKIN, Part.HAIR, Part.UPPER, Part.LOWER, Part.SHOES)
+SKIN, HAIR, UPPER, LOWER, SHOES = range(5)
+UNIFORM = float(np.log(1 / (100.0 * 80.0 * 80.0)))
+"""Log density of any colour of ordinary pictures [per cubic Lab unit]."""
+Scores: TypeAlias = Float[np.ndarray, "n 5"]
+"""Log scores of `LABELS` for pixels."""
 
 
 def label_parts(picture: Picture, mask: Plane, person: Sighting) -> Int[np.ndarray, "h w"]:
-    """Guess what each pixel shows, from landmarks and from the colour of the person's own skin."""
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    inside = mask > 0.5
-    skin = skin_distance(lab, skin_colours(lab, mask, person)) < 1.0
-    body, torso = person.body, person.torso
-    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
-    shoulders, hips = body[11:13].mean(0), body[23:25].mean(0)
-    up = (shoulders - hips) / max(float(np.linalg.norm(shoulders - hips)), 1e-6)
-    along = (columns + 0.5 - hips[0]) * up[0] + (rows + 0.5 - hips[1]) * up[1]
-    labels = np.where(along > 0, Part.UPPER, Part.LOWER)
-    labels[skin] = Part.SKIN
-    head = _head_region(person, mask.shape)
-    labels[head] = Part.HAIR
-    labels[head & skin] = Part.SKIN
-    labels[_face_region(person, mask.shape)] = Part.SKIN
-    for ankle, heel, toe in ((27, 29, 31), (28, 30, 32)):
-        points = np.stack([body[ankle], body[heel], body[toe]])
-        foot = np.zeros(mask.shape, np.uint8)
-        cv2.fillConvexPoly(foot, cv2.convexHull(np.round(points).astype(np.int32)), 1)
-        reach = max(1, round(0.12 * torso))
-        foot = cv2.dilate(foot, np.ones((reach, reach), np.uint8)) > 0
-        labels[foot & ~skin] = Part.SHOES
-    labels[~inside] = Part.BACKGROUND
-    return labels.astype(np.int64)
+    """Guess what each pixel shows, from where it lies on the body and from its colour.
 
+    Landmarks say what to expect at a place, borders of clothes are read along the limbs, colours
+    are learned where the expectation is sure, and an edge-keeping filter makes neighbours agree.
 
-def _face_region(person: Sighting, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
-    """Pixels inside the outline of the face."""
-    drawn = np.zeros(shape, np.uint8)
-    if person.face is not None:
-        outline = np.round(person.face[list(FACE_OVAL), :2]).astype(np.int32)
-        cv2.fillPoly(drawn, [outline], 1)
-    return drawn > 0
+    Args:
+        picture: The whole photo.
+        mask: Coverage by the person.
+        person: Landmarks.
 
-
-def _head_region(person: Sighting, shape: tuple[int, ...]) -> Bool[np.ndarray, "h w"]:
-    """Pixels about as near to the head's middle as hair reaches."""
-    ears, shoulders = person.body[7:9].mean(0), person.body[11:13].mean(0)
-    drawn = np.zeros(shape, np.uint8)
-    reach = 0.75 * float(np.linalg.norm(ears - shoulders))
-    reach = max(reach, 0.3 * person.torso)
-    cv2.circle(drawn, np.round(ears).astype(int).tolist(), round(reach), 1, -1)
-    return drawn > 0
-
-
-def skin_colours(
-    lab: Float[np.ndarray, "h w 3"], mask: Plane, person: Sighting
-) -> Float[np.ndarray, "n 3"]:
-    """Median colours of the person's own skin: face first, then palms that look like it."""
-    generic = np.array([[72.0, 13.0, 16.0], [55.0, 17.0, 21.0], [36.0, 14.0, 17.0]])
-    if person.face is None:
-        return generic
-    drawn = np.zeros(mask.shape, np.uint8)
-    points = np.round(person.face[:, :2]).astype(np.int32)
-    cv2.fillPoly(drawn, [points[list(FACE_OVAL)]], 1)
-    drawn = cv2.erode(drawn, np.ones((3, 3), np.uint8))
-    for feature in FACE_FEATURES:
-        cv2.fillConvexPoly(drawn, cv2.convexHull(points[list(feature)]), 0)
-    seen = lab[(drawn > 0) & (mask > 0.5)]
-    if len(seen) < 30:
-        return generic
-    middle = np.median(seen, 0)
-    near = np.abs(seen[:, 0] - middle[0]) < 22
-    near &= np.hypot(seen[:, 1] - middle[1], seen[:, 2] - middle[2]) < 11
-    return np.median(seen[near], 0)[None]
-
-
-def skin_distance(
-    colours: Float[np.ndarray, "*n 3"], centres: Float[np.ndarray, "k 3"]
-) -> Float[np.ndarray, "*n"]:
-    """Distance of Lab colours to the nearest skin colour; 1 is the border.
-
-    Hue is held tightly; lightness and chroma loosely, because light and shade move them.
+    Returns:
+        A `Part` for each pixel; BACKGROUND where coverage is below one half.
     """
-    chroma = np.hypot(colours[..., 1], colours[..., 2]) + 1e-3
-    hue = np.arctan2(colours[..., 2], colours[..., 1])
-    best = np.full(chroma.shape, np.inf)
-    for centre in centres:
-        own_chroma = float(np.hypot(centre[1], centre[2])) + 1e-3
-        turn = hue - np.arctan2(centre[2], centre[1])
-        turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
-        arc = np.sqrt(chroma * own_chroma) * turn / 10
-        ratio = np.log(chroma / own_chroma)
-        richer = np.where(ratio > 0, ratio / 0.75, -ratio / 0.55)
-        darker = (colours[..., 0] - centre[0]) / 38
-        best = np.minimum(best, np.sqrt(arc**2 + richer**2 + darker**2))
-    return best
+    rows, columns = np.nonzero(mask > 0.5)
+    labels = np.zeros(mask.shape, np.int64)
+    if not len(rows):
+        return labels
+    top, bottom = int(rows.min()), int(rows.max()) + 1
+    left, right = int(columns.min()), int(columns.max()) + 1
+    box = (slice(top, bottom), slice(left, right))
+    scale = min(1.0, WORK_HEIGHT / (bottom - top))
+    figure, small = _figure(picture[box], mask[box], person, (left, top), scale)
+    scores = _score(figure, read_garments(figure))
+    beliefs = _agree(small, figure.inside, scores)
+    size = (right - left, bottom - top)
+    full = np.stack([cv2.resize(belief, size) for belief in beliefs])
+    inside = mask[box] > 0.5
+    labels[box] = np.where(inside, np.array(LABELS)[full.argmax(0)], Part.BACKGROUND)
+    return labels
+
+
+def _figure(
+    crop: Picture, mask: Plane, person: Sighting, corner: tuple[int, int], scale: float
+) -> tuple[Figure, Picture]:
+    """Bring picture and landmarks to working size."""
+    size = (max(round(crop.shape[1] * scale), 8), max(round(crop.shape[0] * scale), 8))
+    small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+    smooth = cv2.bilateralFilter(small, 7, 30, 5)
+    lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    inside = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.5
+
+    def place(points: np.ndarray | None) -> np.ndarray | None:
+        return None if points is None else (points[:, :2] - corner) * scale
+
+    face, hands = place(person.face), (place(person.left_hand), place(person.right_hand))
+    seen = lab[inside]
+    figure = Figure(
+        lab=lab,
+        inside=inside,
+        body=(person.body - corner) * scale,
+        face=face,
+        hands=hands,
+        torso=person.torso * scale,
+        skin=skin_colours(lab, inside, face, tuple(hand for hand in hands if hand is not None)),
+        gray=bool(seen[:, 1].std() + seen[:, 2].std() < 4.5) if len(seen) else True,
+    )
+    return figure, small
+
+
+def _score(figure: Figure, garments: Garments) -> Scores:
+    """Expectation plus colour evidence for every pixel of the person."""
+    rows, columns = np.nonzero(figure.inside)
+    pixels = np.stack([columns + 0.5, rows + 0.5], 1)
+    expected = np.log(_expect(figure, garments, pixels) + 1e-3)
+    colours = figure.lab[figure.inside]
+    scores = expected + _colour_evidence(figure, expected, colours)
+    if figure.face is not None:
+        on_face = face_area(figure.face, figure.inside.shape, features=True)[figure.inside]
+        scores[on_face] = (5.0, -5.0, -5.0, -5.0, -5.0)
+    return scores
+
+
+def _expect(figure: Figure, garments: Garments, pixels: Float[np.ndarray, "n 2"]) -> Scores:
+    """What to expect at each pixel, from landmarks and borders of clothes; rows sum to one."""
+    body, torso = figure.body, figure.torso
+    shoulders, hips = body[11:13].mean(0), body[23:25].mean(0)
+    down = hips - shoulders
+    height = ((pixels - shoulders) @ down) / max(float(down @ down), 1e-6)
+    trunk = cv2.convexHull(body[[11, 12, 24, 23]].astype(np.float32))
+    beyond = _outside(trunk, pixels) / (0.22 * torso)
+    choices = [_head(figure, pixels), (np.maximum(beyond, 0) + 0.5, _trunk(height, garments))]
+    for side, arm in enumerate(ARMS):
+        t, gap = _along(body[list(arm)], pixels)
+        bare = _ramp(t, garments.sleeves[side])
+        table = _mix(bare, (0.06, 0.02, 0.88, 0.04, 0.0), (0.88, 0.02, 0.07, 0.03, 0.0))
+        choices.append((gap / (0.16 * torso), table))
+        hand = figure.hands[side]
+        if hand is not None:
+            _, near = _along(hand[[0, 9, 12]], pixels)
+            table = np.tile((0.85, 0.01, 0.08, 0.06, 0.0), (len(pixels), 1))
+            choices.append((near / (0.12 * torso), table))
+    for side, leg in enumerate(LEGS):
+        t, gap = _along(body[list(leg)], pixels)
+        choices.append((gap / (0.26 * torso), _leg(t, garments, side)))
+        ankle, heel, toe = (body[index + side] for index in (27, 29, 31))
+        gaps = [_along(np.stack(pair), pixels)[1] for pair in ((heel, toe), (ankle, toe))]
+        foot = np.tile((0.15, 0.0, 0.0, 0.07, 0.78), (len(pixels), 1))
+        choices.append((np.minimum(*gaps) / (0.1 * torso), foot))
+    nearest = np.argmin([choice[0] for choice in choices], axis=0)
+    tables = np.stack([choice[1] for choice in choices])
+    return tables[nearest, np.arange(len(pixels))]
+
+
+def _head(figure: Figure, pixels: Float[np.ndarray, "n 2"]) -> tuple[np.ndarray, Scores]:
+    """Distance to the head, and what to expect around the face: hair above, neck below."""
+    body, torso = figure.body, figure.torso
+    if figure.face is not None:
+        brow, chin = figure.face[10], figure.face[152]
+        middle = figure.face.mean(0)
+    else:
+        away = body[7:9].mean(0) - body[11:13].mean(0)
+        away = away / max(float(np.linalg.norm(away)), 1e-6)
+        middle = body[:11].mean(0)
+        brow, chin = middle + 0.17 * torso * away, middle - 0.19 * torso * away
+    up = brow - chin
+    rise = ((pixels - chin) @ up) / max(float(up @ up), 1e-6)
+    gap = np.linalg.norm(pixels - (middle + 0.1 * up), axis=1) / (0.42 * torso)
+    around, above, below = (
+        np.array(row)
+        for row in (
+            (0.32, 0.62, 0.06, 0.0, 0.0),
+            (0.08, 0.91, 0.01, 0.0, 0.0),
+            (0.48, 0.17, 0.35, 0.0, 0.0),
+        )
+    )
+    lift, drop = _ramp(rise, 0.8)[:, None], _ramp(-rise, 0.0)[:, None]
+    return gap, (1 - lift) * ((1 - drop) * around + drop * below) + lift * above
+
+
+def _trunk(height: Float[np.ndarray, " n"], garments: Garments) -> Scores:
+    """What to expect on the trunk: one garment above the waist, another below."""
+    upper, lower = (0.09, 0.06, 0.82, 0.03, 0.0), (0.06, 0.01, 0.08, 0.85, 0.0)
+    if garments.one_piece:
+        return np.tile(upper, (len(height), 1))
+    return _mix(_ramp(height, garments.waist), upper, lower)
+
+
+def _leg(t: Float[np.ndarray, " n"], garments: Garments, side: int) -> Scores:
+    """What to expect along a leg: garments, skin, shoe."""
+    cloth = _trunk(1 + t, garments)
+    skin = np.array((0.86, 0.0, 0.01, 0.1, 0.03))
+    shoe = np.array((0.2, 0.0, 0.0, 0.1, 0.7))
+    bare = _ramp(t, garments.hems[side])[:, None]
+    shod = _ramp(t, garments.ankles[side])[:, None]
+    return (1 - shod) * ((1 - bare) * cloth + bare * skin) + shod * shoe
+
+
+def _mix(share: Float[np.ndarray, " n"], before: tuple, after: tuple) -> Scores:
+    """Blend two rows of expectations."""
+    return (1 - share[:, None]) * np.array(before) + share[:, None] * np.array(after)
+
+
+def _ramp(t: np.ndarray, border: float) -> np.ndarray:
+    """0 before a border along a limb, 1 after it, within about six centimetres."""
+    return 1 / (1 + np.exp(-np.clip((t - border) / 0.05, -30, 30)))
+
+
+def _along(
+    points: Float[np.ndarray, "k 2"], pixels: Float[np.ndarray, "n 2"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Position along a chain of bones, and distance from it [px]; the last bone goes on a bit."""
+    best_t, best_gap = np.zeros(len(pixels)), np.full(len(pixels), np.inf)
+    last = len(points) - 2
+    for bone in range(len(points) - 1):
+        start, along = points[bone], points[bone + 1] - points[bone]
+        share = ((pixels - start) @ along) / max(float(along @ along), 1e-6)
+        held = np.clip(share, 0, 1.35 if bone == last else 1)
+        gap = np.linalg.norm(pixels - start - held[:, None] * along, axis=1)
+        closer = gap < best_gap
+        best_t[closer], best_gap[closer] = bone + held[closer], gap[closer]
+    return best_t, best_gap
+
+
+def _outside(hull: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    """Distance to a convex polygon [px], negative inside."""
+    corners = hull[:, 0].astype(np.float64)
+    worst = np.full(len(pixels), -np.inf)
+    middle = corners.mean(0)
+    for a, b in zip(corners, np.roll(corners, -1, 0), strict=True):
+        normal = np.array([b[1] - a[1], a[0] - b[0]])
+        normal /= max(float(np.linalg.norm(normal)), 1e-6)
+        if (middle - a) @ normal > 0:
+            normal = -normal
+        worst = np.maximum(worst, (pixels - a) @ normal)
+    return worst
+
+
+def _colour_evidence(figure: Figure, expected: Scores, colours: Float[np.ndarray, "n 3"]) -> Scores:
+    """How much each colour speaks for each part, learned where the expectation is sure."""
+    evidence = np.zeros(expected.shape)
+    distance = skin_distance(colours, figure.skin)
+    chance = np.exp(expected)
+    if not figure.gray:
+        evidence[:, SKIN] = np.clip(3 * (1 - distance), -3, 2.5)
+    for label in (HAIR, UPPER, LOWER, SHOES):
+        sure = chance[:, label] > (0.7 if label != SHOES else 0.6)
+        bare = sure & (distance < 0.8)
+        if label != HAIR and not figure.gray and bare.sum() < 0.6 * sure.sum():
+            sure &= ~bare
+        if sure.sum() < 40:
+            continue
+        if label in (UPPER, LOWER, SHOES) and not figure.gray and bare.sum() >= 0.6 * sure.sum():
+            # Bare where clothes were expected: believe the skin.
+            evidence[:, label] = -2
+            continue
+        evidence[:, label] = _likelihood(colours, fit_mixture(colours[sure], colours=4, noise=3))
+    return evidence
+
+
+def _likelihood(colours: Float[np.ndarray, "n 3"], mixture: Mixture) -> Float[np.ndarray, " n"]:
+    """Evidence of a colour for a mixture, against any colour whatsoever."""
+    normal = -1.5 * np.log(2 * np.pi)
+    return np.clip(0.4 * (log_density(colours, mixture) + normal - UNIFORM), -2, 3)
+
+
+def _agree(small: Picture, inside: Bool[np.ndarray, "h w"], scores: Scores) -> list[Plane]:
+    """Let neighbours of like colour agree, and drop specks."""
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    shares = powers / powers.sum(1, keepdims=True)
+    guide = np.ascontiguousarray(small)
+    radius = max(3, round(0.012 * small.shape[0]))
+    beliefs = []
+    weight = cv2.blur(inside.astype(np.float32), (3, 3)) + 1e-3
+    for label in range(len(LABELS)):
+        plane = np.zeros(inside.shape, np.float32)
+        plane[inside] = shares[:, label]
+        beliefs.append(cv2.ximgproc.guidedFilter(guide, plane, radius, 60.0) / weight)
+    winner = np.argmax(beliefs, 0)
+    speck = 0.0006 * inside.sum()
+    for label in range(len(LABELS)):
+        own = ((winner == label) & inside).astype(np.uint8)
+        count, pieces, stats, _ = cv2.connectedComponentsWithStats(own)
+        small_ones = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < speck]
+        beliefs[label] = np.where(np.isin(pieces, small_ones) & (own > 0), 0, beliefs[label])
+    return beliefs
