@@ -30,5 +30,5 @@ def to_lab(srgb: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
 def lab_distance(
     first: Float[Tensor, "*n 3"], second: Float[Tensor, "*n 3"]
 ) -> Float[Tensor, "*n"]:
-    """Give the CIE 1976 difference of sRGB colours; about 2 is just visible, 10 is another colour."""
+    """Give the CIE 1976 difference of sRGB colours; 2 is just visible, 10 is another colour."""
     return (to_lab(first) - to_lab(second)).norm(dim=-1)

@@ -156,9 +156,7 @@ def _framed(cloud: Gaussians, yaw_deg: float) -> Camera:
     return fit_camera(cloud.means, width=TILE_WIDTH, height=TILE_HEIGHT, yaw=yaw)
 
 
-def _near(
-    cloud: Gaussians, chosen: torch.Tensor, yaw_deg: float, *, pitch: float = 0.0
-) -> Camera:
+def _near(cloud: Gaussians, chosen: torch.Tensor, yaw_deg: float, *, pitch: float = 0.0) -> Camera:
     points = cloud.means[chosen]
     # The outermost hundredth may be stray; it must not push the camera away.
     low, high = points.quantile(0.01, dim=0), points.quantile(0.99, dim=0)

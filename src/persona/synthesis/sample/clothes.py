@@ -166,7 +166,9 @@ def _top_folds(figure: Figure, look: SampleLook, mesh: Mesh) -> Float[ndarray, "
     near = np.exp(-(((np.abs(x) - elbow) / 0.09) ** 2))
     end = 0.7 * smoothstep(0.10, 0.0, np.abs(np.abs(x) - joints[JOINT_IDS["left_wrist"], 0]))
     sleeve = ridges(across, seed=look.seed + 11) * (0.35 + near + end)
-    drag = np.stack([(x + 0.35 * np.tanh(x / 0.08) * (y - heights["pelvis"])) * 13, y * 3.5, z * 9], 1)
+    drag = np.stack(
+        [(x + 0.35 * np.tanh(x / 0.08) * (y - heights["pelvis"])) * 13, y * 3.5, z * 9], 1
+    )
     torso = gradient_noise(drag, seed=look.seed + 12)
     low = smoothstep(heights["pelvis"] + 0.22, heights["pelvis"] + 0.02, y)
     bunch = ridges(np.stack([x * 5, y * 22, z * 5], 1), seed=look.seed + 13) * low

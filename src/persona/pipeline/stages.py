@@ -1,0 +1,91 @@
+"""The stages between photo and avatar: what each takes, gives and depends on."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from persona.avatar import Avatar
+from persona.body import SmplxBody, load_body
+from persona.evaluation.hidden_metrics import measure_hidden
+from persona.evaluation.photo_metrics import measure_photo
+from persona.fitting.stage import FitBody
+from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
+from persona.perception.stage import PerceivePhoto
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Observation
+from persona.records.photo import Photo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured about an avatar."""
+
+    numbers: dict[str, float]
+    """Keys of `evaluation.metrics.METRICS`, and a few that only inform."""
+
+
+class Perceive(Protocol):
+    """Photo -> Observation."""
+
+    def __call__(self, photo: Photo) -> Observation:
+        """Find the person."""
+        ...
+
+
+class Fit(Protocol):
+    """Observation -> BodyFit."""
+
+    def __call__(self, observation: Observation, *, focal_px: float | None = None) -> BodyFit:
+        """Find the body."""
+        ...
+
+
+class Measure(Protocol):
+    """Avatar -> numbers."""
+
+    def __call__(self, avatar: Avatar, photo: Photo, observation: Observation) -> Measured:
+        """Measure the avatar."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The steps from photo to avatar, already configured; a test may hand in its own."""
+
+    perceive: Perceive
+    """Photo -> Observation."""
+    fit: Fit
+    """Observation -> BodyFit."""
+    optimize: OptimizeAvatar
+    """Photo, Observation, BodyFit -> Avatar."""
+    measure: Measure
+    """Avatar, Photo, Observation -> Measured."""
+
+
+def default_stages(
+    config: OptimizeConfig,
+    *,
+    person: int | None = None,
+    allow_partial: bool = False,
+    body: SmplxBody | None = None,
+) -> Stages:
+    """Give the stages that need nothing but this package.
+
+    Args:
+        config: How fine and how long to optimise.
+        person: Which person of several, counted from the left from 1.
+        allow_partial: Go on when part of the person is missing or the fit is poor.
+        body: The body to fit; None loads the open body.
+    """
+    body = load_body() if body is None else body
+    return Stages(
+        perceive=PerceivePhoto(person=person, allow_partial=allow_partial),
+        fit=FitBody(body=body, allow_partial=allow_partial),
+        optimize=OptimizeAvatar(body=body, config=config),
+        measure=measure_avatar,
+    )
+
+
+def measure_avatar(avatar: Avatar, photo: Photo, observation: Observation) -> Measured:
+    """Measure what the photo shows and what it cannot."""
+    numbers = {**measure_photo(avatar, photo, observation), **measure_hidden(avatar)}
+    return Measured(numbers={**avatar.numbers, **numbers})
