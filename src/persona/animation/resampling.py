@@ -137,16 +137,13 @@ def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
 def _between(start: BodyParams, end: BodyParams, steps: int) -> BodyParams:
     """Give ``steps`` poses from ``start`` (included) towards ``end`` (excluded), eased."""
     share = ease(torch.arange(steps, dtype=torch.float64), 0.0, float(steps))
-    lifted = [
-        BodyParams(
-            **{
-                f.name: getattr(p, f.name)[None].expand(steps, *([-1] * getattr(p, f.name).dim()))
-                for f in fields(p)
-            }
-        )
-        for p in (start, end)
-    ]
-    return _mix(*lifted, share.to(start.transl.dtype))
+    return _mix(_held(start, steps), _held(end, steps), share.to(start.transl.dtype))
+
+
+def _held(params: BodyParams, steps: int) -> BodyParams:
+    """Repeat one pose."""
+    lifted = replace(params, **{f.name: getattr(params, f.name)[None] for f in fields(params)})
+    return _pick(lifted, torch.zeros(steps, dtype=torch.int64))
 
 
 def _mix(start: BodyParams, end: BodyParams, share: Float[Tensor, " m"]) -> BodyParams:

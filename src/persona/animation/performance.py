@@ -1,0 +1,57 @@
+"""A motion becomes one person's: on their legs, in their shoes, with their face."""
+
+from dataclasses import replace
+from typing import Final
+
+import torch
+
+from persona.animation.grounding import ground_motion, leg_rig
+from persona.animation.resampling import wear_face
+from persona.avatar.avatar import Avatar
+from persona.records.body_params import BodyParams, rest_params
+from persona.records.motion import Motion
+
+THICKEST_SOLE: Final = 0.06
+"""Shoes lift a person by at most this much [m]; more is a hem on the floor, not a sole."""
+STRAY_SHARE: Final = 0.001
+"""Share of the Gaussians that may hang below the soles without lifting the person."""
+
+
+def perform(avatar: Avatar, motion: Motion) -> Motion:
+    """Give the motion as this person does it, soles of their shoes on the floor.
+
+    Feet are planted under the person's own legs; expression and jaw are those of the photo, in
+    which they look most like themselves.
+    """
+    grounded = ground_motion(motion, avatar.body, avatar.identity)
+    transl = grounded.params.transl.clone()
+    transl[:, 1] += sole_thickness(avatar)
+    return wear_face(
+        replace(grounded, params=replace(grounded.params, transl=transl)), _face(avatar)
+    )
+
+
+def sole_thickness(avatar: Avatar) -> float:
+    """Measure how far the avatar reaches below the naked soles [m], at most `THICKEST_SOLE`."""
+    rig = leg_rig(avatar.body, avatar.identity)
+    soles = rig.pelvis + rig.hips + rig.thighs + rig.shins + rig.soles[:, 0]
+    heights = avatar.pose(rest_params()).means[:, 1]
+    lowest = heights.kthvalue(max(1, round(STRAY_SHARE * avatar.count))).values
+    return float((soles[:, 1].min() - lowest).clamp(0.0, THICKEST_SOLE))
+
+
+def photo_pose_on_floor(avatar: Avatar) -> BodyParams:
+    """Give the photo's pose with the person standing on the floor at the world's origin."""
+    params = replace(avatar.photo_params, betas=avatar.identity.betas)
+    means = avatar.pose(params).means
+    lowest = means[:, 1].kthvalue(max(1, round(STRAY_SHARE * avatar.count))).values
+    pelvis = params.transl + _pelvis_rest(avatar)
+    return replace(params, transl=params.transl - torch.stack([pelvis[0], lowest, pelvis[2]]))
+
+
+def _pelvis_rest(avatar: Avatar) -> torch.Tensor:
+    return leg_rig(avatar.body, avatar.identity).pelvis.to(avatar.canonical.means)
+
+
+def _face(avatar: Avatar) -> BodyParams:
+    return replace(avatar.photo_params, betas=avatar.identity.betas)

@@ -1,0 +1,128 @@
+"""Draw an avatar in motion, as a video or as pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from persona.core.errors import InputError
+from persona.core.progress import current
+
+if TYPE_CHECKING:
+    from persona.animation.framing import View
+    from persona.avatar.avatar import Avatar
+    from persona.records.motion import Motion
+
+DEFAULT_FPS = 30.0
+"""Frames a second."""
+START_SECONDS = 1.0
+"""How long the photo's pose takes to become the motion [s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Args:
+    """What `persona animate` takes."""
+
+    avatar: Annotated[Path, tyro.conf.Positional]
+    """The avatar, NAME.persona."""
+    out: Path
+    """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
+    motion: Literal["idle", "walk", "turn", "wave", "squat", "dance"] = "walk"
+    """What the person does."""
+    camera: Literal["front", "side", "back", "turntable", "follow"] = "follow"
+    """Where it is seen from; turntable goes round once, follow goes along with the person."""
+    size: int = 720
+    """Height of the picture [px]."""
+    width: int | None = None
+    """Width of the picture [px]; left out, it is what the motion needs."""
+    fps: float = DEFAULT_FPS
+    """Frames a second."""
+    seconds: float | None = None
+    """Length; motions repeat as often as needed. Left out, the motion is played once."""
+    background: str = "white"
+    """A colour (white, '#rrggbb'), the path of a picture, or transparent (.webm, PNG)."""
+    shadow: Literal["auto", "on", "off"] = "auto"
+    """A soft shadow on the floor; auto leaves it away where the background is transparent."""
+    from_photo: bool = False
+    """Begin in the pose of the photo."""
+    crf: int = 17
+    """Quality: lower is better and larger; 17 looks lossless, 23 is small."""
+
+
+def run(args: Args) -> int:
+    """Draw and write; return 0."""
+    _check(args)
+    from persona.animation.background import background_from
+    from persona.animation.framing import frame_motion
+    from persona.animation.player import draw
+    from persona.avatar.avatar import Avatar
+
+    avatar = Avatar.load(args.avatar)
+    motion = _motion(args, avatar)
+    view: View = args.camera
+    cameras = frame_motion(avatar, motion, view, height=args.size, width=args.width)
+    width, height = cameras[0].width, cameras[0].height
+    background = background_from(args.background, width=width, height=height)
+    shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
+    frames = draw(avatar, motion, cameras, background=background, shadow=shadow)
+    count = _write(args, frames, motion)
+    current().result(
+        {"out": args.out, "frames": count, "fps": args.fps, "width": width, "height": height}
+    )
+    return 0
+
+
+def _check(args: Args) -> None:
+    """Refuse what cannot end well before anything heavy begins."""
+    suffix = args.out.suffix.lower()
+    if suffix not in (".mp4", ".webm", ""):
+        raise InputError(
+            f"{args.out.name} cannot be written",
+            why="animations are written as .mp4, as .webm, or as a folder of PNG pictures",
+            fix="let --out end in .mp4 or .webm, or in no ending for a folder",
+        )
+    if suffix == ".mp4" and args.background.strip().lower() == "transparent":
+        raise InputError(
+            "a transparent .mp4 was asked for",
+            why="H.264 has no transparency",
+            fix="let --out end in .webm, or give a folder name for PNG pictures",
+        )
+    if args.seconds is not None and not 0 < args.seconds <= 3600:
+        raise InputError(
+            f"a length of {args.seconds:g} s was asked for",
+            why="it must be above 0 and at most an hour",
+            fix="leave --seconds away to play the motion once",
+        )
+    if not 0 < args.fps <= 240:
+        raise InputError(
+            f"{args.fps:g} frames a second were asked for",
+            why="the rate must be above 0 and at most 240",
+            fix="choose 24, 25, 30, 50 or 60",
+        )
+
+
+def _motion(args: Args, avatar: "Avatar") -> "Motion":
+    from persona.animation.clips import clip
+    from persona.animation.performance import perform, photo_pose_on_floor
+    from persona.animation.resampling import join, loop_for
+
+    motion = perform(avatar, clip(args.motion, fps=args.fps))
+    if args.seconds is not None:
+        motion = loop_for(motion, seconds=args.seconds)
+    if args.from_photo:
+        motion = join(photo_pose_on_floor(avatar), motion, None, seconds=START_SECONDS)
+    return motion
+
+
+def _write(args: Args, frames, motion: "Motion") -> int:
+    from persona.export.images import write_png_sequence
+    from persona.export.video import VideoConfig, write_mp4, write_webm
+
+    count = motion.frame_count
+    suffix = args.out.suffix.lower()
+    if not suffix:
+        return write_png_sequence(frames, args.out, frame_count=count)
+    write = write_mp4 if suffix == ".mp4" else write_webm
+    config = VideoConfig(fps=args.fps, crf=args.crf)
+    return write(frames, args.out, config=config, frame_count=count)

@@ -1,0 +1,125 @@
+"""Draw one picture of an avatar."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from persona.core.errors import InputError
+from persona.core.progress import current
+
+if TYPE_CHECKING:
+    from persona.avatar.avatar import Avatar
+    from persona.geometry.cameras import Camera
+    from persona.records.body_params import BodyParams
+    from persona.records.gaussians import Gaussians
+
+DEFAULT_SIZE = 1024
+"""Height of pictures that are not taken by the photo's camera [px]."""
+TURNTABLE_VIEWS = 8
+"""Pictures beside each other in a turntable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Args:
+    """What `persona render` takes."""
+
+    avatar: Annotated[Path, tyro.conf.Positional]
+    """The avatar, NAME.persona."""
+    out: Path
+    """The picture to write, .png."""
+    pose: str = "photo"
+    """photo, canonical (arms out, legs apart), or an npz with full_pose (55 x 3 axis-angles)."""
+    camera: Literal["photo", "front", "side", "back", "turntable"] = "photo"
+    """Where it is seen from; photo lies exactly over the photo, turntable is eight views."""
+    channel: Literal["rgb", "alpha", "depth", "normal"] = "rgb"
+    """What is drawn; depth in 16-bit millimetres, normals as red right, green up, blue to you."""
+    size: int | None = None
+    """Height [px]; left out, the photo's for its camera and 1024 for the others."""
+    background: str = "transparent"
+    """For rgb: transparent, a colour (white, '#rrggbb'), or the path of a picture."""
+
+
+def run(args: Args) -> int:
+    """Draw and write; return 0."""
+    _check(args)
+    import torch
+
+    from persona.avatar.avatar import Avatar
+    from persona.rendering import render
+
+    avatar = Avatar.load(args.avatar)
+    with torch.no_grad():
+        gaussians = avatar.pose(_pose(args, avatar))
+        drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]
+    maps = {
+        name: torch.cat([getattr(picture, name) for picture in drawn], 1)
+        for name in ("color", "alpha", "depth", "normal")
+    }
+    _write(args, maps)
+    height, width = maps["alpha"].shape
+    current().result({"out": args.out, "width": width, "height": height})
+    return 0
+
+
+def _check(args: Args) -> None:
+    if args.out.suffix.lower() != ".png":
+        raise InputError(
+            f"{args.out.name} cannot be written",
+            why="pictures are written as PNG, which keeps transparency and 16-bit depth",
+            fix="let --out end in .png",
+        )
+
+
+def _pose(args: Args, avatar: "Avatar") -> "BodyParams":
+    photo = replace(avatar.photo_params, betas=avatar.identity.betas)
+    if args.pose == "photo":
+        return photo
+    if args.pose == "canonical":
+        # Where the photo's camera looks, so that every camera can see it.
+        return replace(avatar.canonical_params, transl=photo.transl)
+    from persona.animation.pose_files import read_pose
+
+    return read_pose(Path(args.pose), photo)
+
+
+def _cameras(args: Args, avatar: "Avatar", gaussians: "Gaussians") -> list["Camera"]:
+    from persona.animation.framing import needed_width
+    from persona.rendering.camera_paths import YAWS, fit_camera, turntable
+
+    if args.camera == "photo":
+        camera = avatar.photo_camera
+        return [camera if args.size is None else camera.scaled(args.size / camera.height)]
+    height = DEFAULT_SIZE if args.size is None else args.size
+    points = gaussians.means
+    if args.camera == "turntable":
+        width = needed_width(points, height, yaw=None)
+        return turntable(points, TURNTABLE_VIEWS, width=width, height=height)
+    yaw = YAWS[args.camera]
+    width = needed_width(points, height, yaw=yaw)
+    return [fit_camera(points, width=width, height=height, yaw=yaw)]
+
+
+def _write(args: Args, maps: dict) -> None:
+    from persona.animation.background import background_from
+    from persona.export.images import normals_as_color, write_depth_png
+    from persona.images.files import write_png
+    from persona.rendering.compositing import over, straight_rgba
+
+    color, alpha = maps["color"], maps["alpha"]
+    if args.channel == "depth":
+        write_depth_png(args.out, maps["depth"])
+    elif args.channel == "alpha":
+        write_png(args.out, alpha[..., None].expand(-1, -1, 3))
+    elif args.channel == "normal":
+        rgb, coverage = normals_as_color(maps["normal"], alpha)
+        write_png(args.out, rgb, alpha=coverage)
+    else:
+        height, width = alpha.shape
+        background = background_from(args.background, width=width, height=height)
+        if background is None:
+            rgba = straight_rgba(color, alpha)
+            write_png(args.out, rgba[..., :3], alpha=rgba[..., 3])
+        else:
+            write_png(args.out, over(color, alpha, background))
