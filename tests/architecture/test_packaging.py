@@ -1,8 +1,14 @@
 """What a wheel would hold, and what the environment may hold."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -45,3 +51,19 @@ def test_data_and_type_marker_ship():
     assert (source / "py.typed").is_file()
     assert (source / "body" / "data" / "open_body.npz").is_file()
     assert (ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_code_core_and_data(tmp_path):
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)]
+    # cmake and ninja come from pip and lie beside the interpreter.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, check=True, env={**os.environ, "PATH": path}, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "persona/_native/libpersona_native.so" in names
+    assert "persona/body/data/open_body.npz" in names
+    assert any(name.endswith("licenses/NOTICE") for name in names)
+    foreign = [name for name in names if not name.startswith(("persona/", "persona_avatar-"))]
+    assert foreign == []
