@@ -131,10 +131,20 @@ def _layers(
     ids = face_ids.numpy()
     covered = ids >= 0
     head_face = (limbs[faces] == Limb.HEAD).all(1)
+    # Depths mirrored about the far end: what was farthest is nearest.
+    far = vertices[:, 2].max() + vertices[:, 2].min()
+    back_ids, _, back_depth = rasterize_mesh(
+        torch.from_numpy(project(vertices, view.camera)).float(),
+        torch.from_numpy(far - vertices[:, 2]).float(),
+        torch.from_numpy(faces[head_face]),
+        width=view.camera.width,
+        height=view.camera.height,
+    )
     return BodyLayers(
         covered=covered,
         front=np.where(covered, depth.numpy(), np.inf),
         on_head=covered & head_face[np.maximum(ids, 0)],
+        head_back=np.where(back_ids.numpy() >= 0, far - back_depth.numpy(), -np.inf),
     )
 
 

@@ -27,6 +27,8 @@ DETAIL_LIMIT = {
     Part.SHOES: 0.12,
 }
 """Largest deviation of a copied detail from its slice's colour, so that no print is copied."""
+DETAIL_NEIGHBORS = 48
+"""Detail is what differs from the mean of so many neighbours: a patch 4 cm wide on a torso."""
 OUTER = 0.45
 """Beyond this share of the half-width a torso's front shows the cloth that also covers the back."""
 
@@ -103,15 +105,14 @@ def _complete_group(
     else:
         table, low = _slices(surface, source, limb)
     guess[target] = _read(table, along(limb, surface.rest[target]) / SLICE - low)
-    base = _read(table, along(limb, surface.rest[source]) / SLICE - low)
-    residual = surface.color[source] - base
+    plane = cKDTree(front_plane(limb, surface.rest[source]))
+    around = plane.query(plane.data, min(DETAIL_NEIGHBORS, len(source)))[1]
+    residual = surface.color[source] - surface.color[source][around].mean(1)
     limit = DETAIL_LIMIT[part]
     if part is Part.HAIR:
         nearest = nearest_hair(surface.rest[source], surface.rest[target])
     else:
-        _, nearest = cKDTree(front_plane(limb, surface.rest[source])).query(
-            front_plane(limb, surface.rest[target])
-        )
+        nearest = plane.query(front_plane(limb, surface.rest[target]))[1]
     detail[target] = np.clip(residual[nearest], -limit, limit)
 
 
@@ -137,7 +138,7 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
             rim = outer
         middle = np.median(surface.color[source[rim]], 0)
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
-        reach = np.clip(2.0 * np.median(spread), 0.08, 0.25)
+        reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
         keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
     return np.where(keep)[0] if keep.sum() > 50 else everything
 

@@ -18,12 +18,11 @@ OUTWARD = {
     Limb.LEFT_FOOT: 0.025,
     Limb.RIGHT_FOOT: 0.025,
     Limb.HEAD: 0.004,
+    Limb.NECK: 0.02,
 }
 """Most that clothes stand off the skin along its normal [m]; hair has a shell of its own."""
 INWARD = 0.015
 """Most that the body may be thinner than fitted [m]."""
-NECK_OUTWARD = 0.02
-"""Collars stand off this far; what is wider is hair [m]."""
 TOE_ROUNDS = 30
 """Averagings that melt five toes into the front of a shoe."""
 SHOE_THICKNESS = 0.007
@@ -40,7 +39,6 @@ def vertex_limbs(weights: np.ndarray) -> np.ndarray:
 def freedom(weights: np.ndarray) -> Freedom:
     """Bound every vertex by its limb, blended where limbs meet."""
     by_joint = np.array([OUTWARD[Limb(limb)] for limb in LIMB_OF_JOINT])
-    by_joint[12] = NECK_OUTWARD
     outward = weights @ by_joint
     in_hand = np.isin(LIMB_OF_JOINT, (Limb.LEFT_HAND, Limb.RIGHT_HAND))
     hand = weights[:, in_hand].sum(1)

@@ -11,6 +11,8 @@ BEHIND_EARS = 0.012
 """Hair begins this far behind the ears' front edge [m]."""
 NAPE = 0.03
 """Hair ends this far below the ear lobes on the nape [m]."""
+CONTINUES = 0.05
+"""Within this distance of a seen Gaussian an unseen one shows the same [m]."""
 FOLD = 0.012
 """Width of the columns in which the hairline is looked up [m]."""
 
@@ -32,8 +34,14 @@ def head_parts(surface: Surface, *, ear_depth: float, ear_height: float) -> np.n
     seen_head = (surface.limb == Limb.HEAD) & surface.seen
     has_hair = bool(surface.hair_shell.any()) or _share(part[seen_head], Part.HAIR) > 0.1
     back = (surface.rest[:, 2] < ear_depth - BEHIND_EARS) & (surface.rest[:, 1] > ear_height - NAPE)
+    known = np.where((surface.limb == Limb.HEAD) & surface.seen)[0]
     part[unknown] = Part.SKIN
-    if has_hair:
+    if has_hair and len(known):
+        # A scalp that turns away goes on as what it was where it was last seen.
+        here = np.where(unknown)[0]
+        distance, nearest = cKDTree(surface.rest[known]).query(surface.rest[here])
+        close = distance < CONTINUES
+        part[here[close]] = part[known[nearest[close]]]
         part[unknown & back] = Part.HAIR
     part[shell] = Part.HAIR
     return part

@@ -18,6 +18,7 @@ class Limb(enum.IntEnum):
     LEFT_FOOT = 7
     RIGHT_FOOT = 8
     HEAD = 9
+    NECK = 10
 
 
 MIRROR = {
@@ -31,11 +32,12 @@ MIRROR = {
     Limb.LEFT_FOOT: Limb.RIGHT_FOOT,
     Limb.RIGHT_FOOT: Limb.LEFT_FOOT,
     Limb.HEAD: Limb.HEAD,
+    Limb.NECK: Limb.NECK,
 }
 """The limb on the other side."""
 
 _JOINTS = {
-    Limb.TORSO: (0, 3, 6, 9, 12, 13, 14),
+    Limb.TORSO: (0, 3, 6, 9, 13, 14),
     Limb.LEFT_LEG: (1, 4),
     Limb.RIGHT_LEG: (2, 5),
     Limb.LEFT_ARM: (16, 18),
@@ -45,6 +47,7 @@ _JOINTS = {
     Limb.LEFT_FOOT: (7, 10),
     Limb.RIGHT_FOOT: (8, 11),
     Limb.HEAD: (15, 22, 23, 24),
+    Limb.NECK: (12,),
 }
 
 LIMB_OF_JOINT = np.zeros(55, np.int64)

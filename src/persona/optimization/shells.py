@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
+from persona.optimization.limbs import LIMB_OF_JOINT
 
 HAIR_MARGIN = 0.004
 """Hair lies at least this far in front of the skin it covers [m]."""
@@ -19,10 +20,14 @@ HEAD_DEPTH_RATIO = 1.15
 """Depth of a head with hair over its width [-]."""
 MIN_HAIR_SHARE = 0.12
 """Below this share of the head's picture we see a bald head, not hair."""
-MIN_PATCH_SHARE = 2e-4
+MIN_PATCH_PX = 2.0
+"""Half-width of the thinnest patch that becomes a web [px]."""
+MIN_PATCH_SHARE = 4e-4
 """Smaller uncovered patches, as a share of the person's area, are left to the silhouette."""
 WEB_OVERLAP_PX = 3
 """How far a web reaches over the mesh it hangs on [px]."""
+WEB_GROUP = np.array([0, 0, 0, 1, 2, 1, 2, 0, 0, 3, 3])
+"""By `Limb`: limbs of one group may share a web."""
 WEB_NEIGHBORS = 24
 """Vertices whose shares a web point averages: enough to span from leg to leg."""
 
@@ -51,6 +56,8 @@ class BodyLayers:
     """Depth of the nearest surface [m]; infinite where nothing is."""
     on_head: np.ndarray
     """Whether that surface belongs to the head, bool (h, w)."""
+    head_back: np.ndarray
+    """Depth of the head's farthest surface [m]; minus infinite where no head is."""
 
 
 def hair_shell(
@@ -97,6 +104,8 @@ def hair_shell(
     back_ok = blob & (~layers.covered | layers.on_head | (rows < chin_row))
     sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     back = head_depth + thickness * np.where(rows < chin_row, 1.0, 0.6)
+    back = np.maximum(back, layers.head_back + HAIR_MARGIN)
+    back = _smooth(np.where(blob, back, head_depth), blob, 1.0)
     sheet_back = _sheet(back_ok, back, camera, flip=True)
     vertices, faces, at = _join(sheet_front, sheet_back)
     weights = np.zeros((len(vertices), 55))
@@ -130,11 +139,11 @@ def web_shells(
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
     labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
-    tree = cKDTree(vertices)
     shells = []
     for label in range(1, count + 1):
         patch = labels == label
-        if patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
+        wide = cv2.distanceTransform(patch.astype(np.uint8), cv2.DIST_L2, 5).max() >= MIN_PATCH_PX
+        if not wide or patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
             continue
         grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
         known = grown & layers.covered & np.isfinite(layers.front)
@@ -145,12 +154,27 @@ def web_shells(
         points, faces, _ = _join(front, back)
         if len(faces) == 0:
             continue
-        distance, ids = tree.query(points, WEB_NEIGHBORS)
-        share = 1 / (distance + 0.02) ** 2
-        share /= share.sum(1, keepdims=True)
-        weights = np.einsum("nk,nkj->nj", share, vertex_weights[ids])
+        weights = _web_weights(points, vertices, vertex_weights)
         shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
     return shells
+
+
+def _web_weights(
+    points: np.ndarray, vertices: np.ndarray, vertex_weights: np.ndarray
+) -> np.ndarray:
+    """Let a web follow the bones around it, but never two limbs that part when the person moves.
+
+    Legs and torso may share a web (that is a skirt). An arm that rests against the torso may not:
+    the web would fan out when the arm is lifted, so it goes with whichever touches it more.
+    """
+    groups = WEB_GROUP[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    nearest = groups[cKDTree(vertices).query(points, 8)[1].ravel()]
+    group = np.bincount(nearest).argmax()
+    members = np.where(groups == group)[0]
+    distance, ids = cKDTree(vertices[members]).query(points, WEB_NEIGHBORS)
+    share = 1 / (distance + 0.02) ** 2
+    share /= share.sum(1, keepdims=True)
+    return np.einsum("nk,nkj->nj", share, vertex_weights[members[ids]])
 
 
 def _poisson(region: np.ndarray) -> np.ndarray:

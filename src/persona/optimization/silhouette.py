@@ -14,6 +14,8 @@ from persona.kernels import rasterize_mesh
 
 NORMAL_PIXELS = 25.0
 """How many pixels of distance a perpendicular contour normal counts for."""
+SPLAT_REACH_PX = 0.1
+"""How far inside the mask's last pixels the surface ends [px]."""
 RIM_NORMAL = 0.6
 """A vertex belongs to the rim while its normal leans at most this far to the camera [-]."""
 RIM_PIXELS = 2.5
@@ -170,8 +172,9 @@ def _outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         & (points[:, 1] > 1)
         & (points[:, 1] < height - 2)
     )
-    # The outline runs through the centres of the mask's last pixels; the edge is half a pixel out.
-    return (points + 0.5 + 0.5 * normals)[inside], normals[inside]
+    # The outline runs through the centres of the mask's last pixels, half a pixel inside the edge;
+    # that is where the surface should end, for splats reach a little beyond it.
+    return (points + 0.5 - SPLAT_REACH_PX * normals)[inside], normals[inside]
 
 
 def _match(

@@ -25,7 +25,7 @@ from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
 
-EDGE_INSET_PX = 1
+EDGE_INSET_PX = 2
 """Pixels at the rim replaced while training: they mix person and background."""
 COPY_INSET_PX = 3
 """The same where colours are copied to unseen places, which is less forgiving."""
@@ -88,7 +88,6 @@ class OptimizeAvatar:
             mask=view.mask,
             camera=view.camera,
             config=self.config.train,
-            generator=torch.Generator().manual_seed(seed),
             threads=core_count(),
             tick=tick,
         )

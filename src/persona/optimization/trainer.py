@@ -68,7 +68,6 @@ def train_on_photo(
     mask: Mask,
     camera: Camera,
     config: TrainConfig,
-    generator: torch.Generator,
     threads: int,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Trained:
@@ -89,11 +88,12 @@ def train_on_photo(
         eps=1e-15,
         fused=True,
     )
-    movable = (visibility.exposed & (visibility.facing > GEOMETRY_FACING)).float()
+    movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
+    movable = (movable | visibility.shapes_rim).float()
     paintable = (visibility.exposed & (visibility.facing > COLOR_FACING)).float()
     tether = _color_tether(visibility, config.color_weight)
     a, b = _neighbor_pairs(cloud.means)
-    wanted = (target * mask[..., None]).permute(2, 0, 1).contiguous()
+    wanted = target.permute(2, 0, 1).contiguous()
     losses = []
     for step in range(config.steps):
         decay = 0.1 ** max(0.0, (step / config.steps - 0.4) / 0.6)
@@ -113,9 +113,9 @@ def train_on_photo(
             height=camera.height,
             threads=threads,
         )
-        background = torch.rand(3, 1, 1, generator=generator)
-        residual = drawn + (1 - alpha) * background
-        residual = residual - (wanted + (1 - mask) * background)
+        # Measured against what alpha covers, not against the mask: else colours at the rim would
+        # make up for an outline that is a little too wide, in the opposite tone.
+        residual = drawn - alpha * wanted
         image_error = 0.5 * residual.abs().mean() + 5 * residual.square().mean()
         loss = image_error + 0.5 * (alpha - mask).abs().mean()
         loss = loss + (tether * (color - colors).square().sum(1)).mean()

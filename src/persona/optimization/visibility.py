@@ -15,7 +15,9 @@ SEEN_FACING = 0.35
 """Least cosine between normal and view at which a pixel's colour is believed [-]."""
 GEOMETRY_FACING = -0.1
 """Least cosine at which the outline may still move a Gaussian."""
-COLOR_FACING = 0.1
+RIM_FACING = -0.7
+"""Least cosine at which a Gaussian at the mask's edge still shapes the outline [-]."""
+COLOR_FACING = 0.3
 """Least cosine at which pixels may still colour a Gaussian."""
 DEPTH_SLACK = 0.02
 """A Gaussian this far behind the nearest surface is hidden [m]."""
@@ -33,6 +35,8 @@ class Visibility:
     """Cosine between normal and view."""
     exposed: Bool[Tensor, " n"]
     """Nothing stands in front of it."""
+    shapes_rim: Bool[Tensor, " n"]
+    """Exposed and at the mask's edge, so that its place and size show in the outline."""
     seen: Bool[Tensor, " n"]
     """Exposed, facing the camera, and clear of the mask's edge: its colour is known."""
 
@@ -60,10 +64,13 @@ def see(cloud: PhotoCloud, view: WorkingView, front: Float[Tensor, "h w"]) -> Vi
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
     inner = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=RIM_PX)
     clear = torch.from_numpy(inner > 0)[row, column]
+    deep = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=2 * RIM_PX)
+    at_rim = ~torch.from_numpy(deep > 0)[row, column]
     return Visibility(
         pixels=pixels,
         facing=facing,
         exposed=exposed,
+        shapes_rim=exposed & at_rim & (facing > RIM_FACING),
         seen=exposed & clear & (facing > SEEN_FACING),
     )
 
