@@ -1,11 +1,12 @@
 """Where sleeves, hems, shoes and waist end, read from colours along the limbs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from persona.perception.colours import Mixture, fit_mixture, log_density
 from persona.perception.skin import skin_distance
 
 ARMS = ((11, 13, 15), (12, 14, 16))
@@ -54,11 +55,15 @@ class Garments:
     """Where the lower garment begins: 0 shoulders, 1 hips, then 1 + position along the thighs."""
     one_piece: bool
     """A dress or overall: upper and lower garment are one."""
+    skin: Float[np.ndarray, "n 3"]
+    """Colours of the person's skin, bare limbs included [Lab]."""
 
 
 def read_garments(figure: Figure) -> Garments:
     """Find the borders of clothes on the limbs and at the waist."""
-    sleeves = tuple(_sleeve(figure, arm) for arm in ARMS)
+    figure = replace(figure, skin=_with_limbs(figure))
+    shirt = _shirt(figure)
+    sleeves = tuple(_sleeve(figure, arm, shirt) for arm in ARMS)
     legs = [_leg_profile(figure, leg) for leg in LEGS]
     hems = _hems(figure, legs)
     ankles = tuple(_step_between(leg, 1.62, 2.15, usual=1.95) for leg in legs)
@@ -70,7 +75,24 @@ def read_garments(figure: Figure) -> Garments:
         ankles=ankles,
         waist=waist,
         one_piece=skirt and contrast < 10,
+        skin=figure.skin,
     )
+
+
+def _with_limbs(figure: Figure) -> Float[np.ndarray, "n 3"]:
+    """Skin colours, with those of forearms and shins that are clearly bare."""
+    if figure.gray:
+        return figure.skin
+    colours = [figure.skin]
+    for limb, radius in ((ARMS[0], 0.07), (ARMS[1], 0.07), (LEGS[0], 0.1), (LEGS[1], 0.1)):
+        points = figure.body[list(limb)]
+        profile, usable = _profile(
+            figure, points, np.arange(0.8, 1.8, STATION), radius * figure.torso
+        )
+        like = usable & (skin_distance(profile, figure.skin) < 0.9)
+        if like.sum() > 0.3 * len(profile):
+            colours.append(np.median(profile[like], 0)[None])
+    return np.vstack(colours)
 
 
 def at(points: Float[np.ndarray, "k 2"], t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,21 +134,49 @@ def _profile(
 
 
 def _bare(
-    figure: Figure, profile: Float[np.ndarray, "n 3"], usable: Bool[np.ndarray, " n"]
+    figure: Figure,
+    profile: Float[np.ndarray, "n 3"],
+    usable: Bool[np.ndarray, " n"],
+    cloth: Mixture | None = None,
 ) -> Float[np.ndarray, " n"]:
-    """How much each station looks like skin, from -1 to 1; 0 where it is not seen."""
+    """How much each station looks like skin, from -1 to 1; 0 where it is not seen.
+
+    Skin in glaring light is too pale to be recognised, but its hue stays: where the colour is not
+    the garment's either, that is taken for weak evidence.
+    """
     if figure.gray:
         return np.full(len(profile), -0.1)
     evidence = np.clip(2.5 * (1 - skin_distance(profile, figure.skin)), -1, 1)
+    if cloth is not None:
+        hue = np.arctan2(profile[:, 2], profile[:, 1])
+        own = np.arctan2(figure.skin[:, 2], figure.skin[:, 1]).mean()
+        pale = (np.abs(hue - own) < 0.5) & (profile[:, 0] > figure.skin[:, 0].max())
+        pale &= np.hypot(profile[:, 1], profile[:, 2]) > 4
+        pale &= log_density(profile, cloth) < np.log(2e-6)
+        evidence = np.where(pale, np.maximum(evidence, 0.5), evidence)
     return np.where(usable, evidence, 0)
 
 
-def _sleeve(figure: Figure, arm: tuple[int, int, int]) -> float:
-    """The place on an arm with most skin below and least above it."""
+def _shirt(figure: Figure) -> Mixture | None:
+    """Colours of the chest, when it is covered."""
+    body = figure.body
+    share = np.linspace(0.2, 0.8, 13)
+    shoulders = body[11] * (1 - share[:, None]) + body[12] * share[:, None]
+    down = body[23:25].mean(0) - body[11:13].mean(0)
+    places = shoulders[None] + np.linspace(0.2, 0.8, 15)[:, None, None] * down
+    colours = sample(figure.lab, places).reshape(-1, 3)
+    covered = skin_distance(colours, figure.skin) > 0.8
+    return fit_mixture(colours[covered]) if covered.mean() > 0.4 else None
+
+
+def _sleeve(figure: Figure, arm: tuple[int, int, int], shirt: Mixture | None) -> float:
+    """The place on an arm with most skin below and least above it; a bare chest has no sleeves."""
+    if shirt is None:
+        return -0.3
     points = figure.body[list(arm)]
     stations = np.arange(-0.15, 2.05, STATION)
     profile, usable = _profile(figure, points, stations, 0.07 * figure.torso)
-    evidence = np.concatenate([[0], np.cumsum(_bare(figure, profile, usable))])
+    evidence = np.concatenate([[0], np.cumsum(_bare(figure, profile, usable, shirt))])
     score = evidence[-1] - 2 * evidence
     best = int(np.argmax(score))
     return float(stations[best]) if best < len(stations) else 2.3

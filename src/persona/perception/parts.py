@@ -87,8 +87,7 @@ def _score(figure: Figure, garments: Garments) -> Scores:
     rows, columns = np.nonzero(figure.inside)
     pixels = np.stack([columns + 0.5, rows + 0.5], 1)
     expected = np.log(_expect(figure, garments, pixels) + 1e-3)
-    colours = figure.lab[figure.inside]
-    scores = expected + _colour_evidence(figure, expected, colours)
+    scores = expected + _colour_evidence(figure, garments, pixels, expected)
     if figure.face is not None:
         on_face = face_area(figure.face, figure.inside.shape, features=True)[figure.inside]
         scores[on_face] = (5.0, -5.0, -5.0, -5.0, -5.0)
@@ -140,15 +139,20 @@ def _head(figure: Figure, pixels: Float[np.ndarray, "n 2"]) -> tuple[np.ndarray,
     up = brow - chin
     rise = ((pixels - chin) @ up) / max(float(up @ up), 1e-6)
     gap = np.linalg.norm(pixels - (middle + 0.1 * up), axis=1) / (0.42 * torso)
-    around, above, below = (
+    aside = np.abs((pixels - chin) @ np.array([-up[1], up[0]])) / max(float(up @ up), 1e-6)
+    around, above, throat, nape = (
         np.array(row)
         for row in (
             (0.32, 0.62, 0.06, 0.0, 0.0),
             (0.08, 0.91, 0.01, 0.0, 0.0),
-            (0.48, 0.17, 0.35, 0.0, 0.0),
+            # Shade under the chin is as dark as hair, which hangs beside the throat, not before it.
+            (0.6, 0.01, 0.39, 0.0, 0.0),
+            (0.3, 0.35, 0.35, 0.0, 0.0),
         )
     )
     lift, drop = _ramp(rise, 0.8)[:, None], _ramp(-rise, 0.0)[:, None]
+    beside = _ramp(aside, 0.38)[:, None]
+    below = (1 - beside) * throat + beside * nape
     return gap, (1 - lift) * ((1 - drop) * around + drop * below) + lift * above
 
 
@@ -157,7 +161,8 @@ def _trunk(height: Float[np.ndarray, " n"], garments: Garments) -> Scores:
     upper, lower = (0.09, 0.06, 0.82, 0.03, 0.0), (0.06, 0.01, 0.08, 0.85, 0.0)
     if garments.one_piece:
         return np.tile(upper, (len(height), 1))
-    return _mix(_ramp(height, garments.waist), upper, lower)
+    # Jackets hang open over belts and shirts over trousers: colours decide near the waist.
+    return _mix(_ramp(height, garments.waist, width=0.1), upper, lower)
 
 
 def _leg(t: Float[np.ndarray, " n"], garments: Garments, side: int) -> Scores:
@@ -175,9 +180,9 @@ def _mix(share: Float[np.ndarray, " n"], before: tuple, after: tuple) -> Scores:
     return (1 - share[:, None]) * np.array(before) + share[:, None] * np.array(after)
 
 
-def _ramp(t: np.ndarray, border: float) -> np.ndarray:
-    """0 before a border along a limb, 1 after it, within about six centimetres."""
-    return 1 / (1 + np.exp(-np.clip((t - border) / 0.05, -30, 30)))
+def _ramp(t: np.ndarray, border: float, *, width: float = 0.05) -> np.ndarray:
+    """0 before a border along a limb, 1 after it, within a few centimetres."""
+    return 1 / (1 + np.exp(-np.clip((t - border) / width, -30, 30)))
 
 
 def _along(
@@ -210,26 +215,83 @@ def _outside(hull: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> Float[np.nda
     return worst
 
 
-def _colour_evidence(figure: Figure, expected: Scores, colours: Float[np.ndarray, "n 3"]) -> Scores:
+def _colour_evidence(
+    figure: Figure, garments: Garments, pixels: Float[np.ndarray, "n 2"], expected: Scores
+) -> Scores:
     """How much each colour speaks for each part, learned where the expectation is sure."""
     evidence = np.zeros(expected.shape)
-    distance = skin_distance(colours, figure.skin)
-    chance = np.exp(expected)
+    colours = figure.lab[figure.inside]
+    distance = skin_distance(colours, garments.skin)
     if not figure.gray:
-        evidence[:, SKIN] = np.clip(3 * (1 - distance), -3, 2.5)
-    for label in (HAIR, UPPER, LOWER, SHOES):
-        sure = chance[:, label] > (0.7 if label != SHOES else 0.6)
-        bare = sure & (distance < 0.8)
-        if label != HAIR and not figure.gray and bare.sum() < 0.6 * sure.sum():
-            sure &= ~bare
-        if sure.sum() < 40:
-            continue
-        if label in (UPPER, LOWER, SHOES) and not figure.gray and bare.sum() >= 0.6 * sure.sum():
+        evidence[:, SKIN] = np.clip(3 * (1.1 - distance), -1.5, 2.5)
+    sure = _sure_places(figure, garments, pixels, expected)
+    hair = _learn(colours, sure[:, HAIR])
+    loose = _loose_hair(figure, hair, pixels, expected, sure)
+    evidence[:, HAIR] = hair + 2.5 * loose
+    for label in (UPPER, LOWER, SHOES):
+        places = sure[:, label] & ~loose
+        bare = places & (distance < (0.45 if label == SHOES else 0.8))
+        if not figure.gray and bare.sum() > (0.8 if label == SHOES else 0.6) * places.sum():
             # Bare where clothes were expected: believe the skin.
             evidence[:, label] = -2
             continue
-        evidence[:, label] = _likelihood(colours, fit_mixture(colours[sure], colours=4, noise=3))
+        # Pale cloth is near to skin; bare waists in glaring light are near to pale cloth.
+        cloth = places & (distance > (0.45 if label == SHOES else 1.1))
+        cloth = cloth if cloth.sum() > 0.4 * places.sum() else places & ~bare
+        evidence[:, label] = _learn(colours, cloth)
+        if label == SHOES:
+            # Shoes may be as brown as skin; then the place decides.
+            there = np.exp(expected[:, SHOES]) > 0.5
+            evidence[there, SKIN] = np.minimum(evidence[there, SKIN], evidence[there, SHOES])
     return evidence
+
+
+def _learn(colours: Float[np.ndarray, "n 3"], places: Bool[np.ndarray, " n"]) -> np.ndarray:
+    """Evidence of every colour for what is seen at these places; none when they are few."""
+    if places.sum() < 40:
+        return np.zeros(len(colours))
+    return _likelihood(colours, fit_mixture(colours[places], colours=4, noise=3))
+
+
+def _sure_places(
+    figure: Figure, garments: Garments, pixels: Float[np.ndarray, "n 2"], expected: Scores
+) -> Bool[np.ndarray, "n 5"]:
+    """Where each part shows almost certainly, so that its colours can be learned."""
+    chance = np.exp(expected)
+    sure = chance > (2.0, 0.8, 0.7, 0.7, 0.6)
+    if not garments.one_piece:
+        # Open jackets hang below the waist: the lower garment is learned on the thighs.
+        thighs = [_along(figure.body[list(leg)], pixels)[0] for leg in LEGS]
+        from_hip = 0.4 if min(garments.hems) > 0.8 else 0.2
+        sure[:, LOWER] &= np.maximum(*thighs) > max(from_hip, garments.waist - 0.85)
+    return sure
+
+
+def _loose_hair(
+    figure: Figure,
+    likely: Float[np.ndarray, " n"],
+    pixels: Float[np.ndarray, "n 2"],
+    expected: Scores,
+    sure: Bool[np.ndarray, "n 5"],
+) -> Bool[np.ndarray, " n"]:
+    """Hair that falls over shoulders and chest: hair-coloured and connected to the head's hair.
+
+    When most of the garment would count as hair, hair and garment have one colour, and places
+    decide alone.
+    """
+    head = figure.body[:11].mean(0)
+    like = (likely > 1.0) & (np.linalg.norm(pixels - head, axis=1) < 1.2 * figure.torso)
+    flags = np.zeros(figure.inside.shape, np.uint8)
+    flags[figure.inside] = like
+    _, pieces = cv2.connectedComponents(cv2.morphologyEx(flags, cv2.MORPH_OPEN, np.ones((3, 3))))
+    piece = pieces[figure.inside]
+    loose = np.isin(piece, np.setdiff1d(np.unique(piece[sure[:, HAIR]]), [0]))
+    # The shade of the throat has the colour of brown hair; what passes for skin is not hair.
+    bare = skin_distance(figure.lab[figure.inside], figure.skin) < 0.7
+    loose &= (expected[:, HAIR] > np.log(0.02)) & ~bare & (not figure.gray)
+    if (loose & sure[:, UPPER]).sum() > 0.3 * sure[:, UPPER].sum():
+        return np.zeros(len(pixels), bool)
+    return loose
 
 
 def _likelihood(colours: Float[np.ndarray, "n 3"], mixture: Mixture) -> Float[np.ndarray, " n"]:
