@@ -12,14 +12,20 @@ MAX_CANDIDATES = 220
 SUM_WEIGHT = 300.0
 """Weight of the equation that says the weights sum to one, against metres."""
 BODY_REACH = 0.20
-"""How far candidates may lie from a joint of trunk and limbs [m]."""
+"""How far candidates may lie from a joint of the trunk [m]."""
+LIMB_REACH = 0.35
+"""The same for elbows, knees and what is below; a knee's height shows only in the whole leg."""
 HAND_REACH = 0.035
 FACE_REACH = 0.16
+FIRST_FINGER = 25
+OWN_SHARE = 0.02
+"""Limbs' joints are read from skin that they or their parents carry at least this much."""
 STILL = 1e-4
 """A vertex that no facial action moves by more than this [m] may carry joints."""
 TARGET_ERROR = 1e-3
 """Above this mean error [m] non-negative weights are given up for ridge regression."""
-RIDGE = 1e-3
+RIDGE = 1e-4
+"""Weight of the squared weights, against square metres summed over all people."""
 
 
 def mirror_vertices(vertices: Floats) -> Ints:
@@ -69,11 +75,12 @@ def _candidates(joint: int, mean: Floats, at: Floats, weights: Floats, action_si
     own = (
         weights[:, joint] + weights[:, PARENTS[joint]] if PARENTS[joint] >= 0 else weights[:, joint]
     )
-    reach = HAND_REACH if joint >= 25 else FACE_REACH if name == "jaw" else BODY_REACH
+    limb = any(k in name for k in ("elbow", "wrist", "knee", "ankle", "foot"))
+    reach = HAND_REACH if joint >= FIRST_FINGER else LIMB_REACH if limb else BODY_REACH
+    reach = FACE_REACH if name == "jaw" else reach
     near = np.linalg.norm(mean - at, axis=1) < reach
     near &= action_size < STILL
-    limb = joint >= 25 or any(k in name for k in ("elbow", "wrist", "knee", "ankle", "foot"))
-    return np.flatnonzero(near & (own > 0.02) if limb else near)
+    return np.flatnonzero(near & (own > OWN_SHARE) if limb or joint >= FIRST_FINGER else near)
 
 
 def _fit_joint(people: Samples, joint: int, at: Floats, candidates: Ints) -> Floats:
@@ -87,6 +94,6 @@ def _fit_joint(people: Samples, joint: int, at: Floats, candidates: Ints) -> Flo
     error = np.linalg.norm((around @ found - target).reshape(-1, 3), axis=1).mean()
     if error < TARGET_ERROR:
         return found
-    normal = matrix.T @ matrix + RIDGE * len(people.joints) * np.eye(len(candidates)) * 0.01
+    normal = matrix.T @ matrix + RIDGE * np.eye(len(candidates))
     found = np.linalg.solve(normal, matrix.T @ vector)
     return found / found.sum()

@@ -17,9 +17,9 @@ class FaceUnits:
 
     names: tuple[str, ...]
     """ARKit names: browDownLeft, ..., tongueOut."""
-    vertex_ids: tuple[Int[Tensor, " n"], ...]
+    vertex_ids: tuple[Int[Tensor, " _"], ...]
     """Vertices that each shape moves."""
-    offsets: tuple[Float[Tensor, "n 3"], ...]
+    offsets: tuple[Float[Tensor, "_ 3"], ...]
     """Where they go at full strength [m], rest pose."""
     vertex_count: int
     """Vertices of the body."""

@@ -86,7 +86,7 @@ class SmplxBody:
     """Triangles, counter-clockwise from outside."""
     uv: Float[Tensor, "t 2"]
     """Texture coordinates in [0, 1], origin bottom left."""
-    uv_faces: Faces
+    uv_faces: Int[Tensor, "g 3"]
     """Texture coordinate ids of each triangle's corners."""
     regions: Regions
     """Part labels and named vertex sets."""
@@ -94,7 +94,7 @@ class SmplxBody:
     """What the detectors' keypoints correspond to."""
     face_units: FaceUnits
     """The 52 ARKit facial shapes."""
-    mirror_vertices: Int[Tensor, " w"]
+    mirror_vertices: Int[Tensor, " m"]
     """The vertex on the other side, for each vertex of the whole body; empty when unknown."""
     digest: str
     """SHA-256 of the file, hexadecimal."""
