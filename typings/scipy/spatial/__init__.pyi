@@ -1,0 +1,5 @@
+"""Any, like all of scipy."""
+
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
