@@ -145,8 +145,9 @@ def _combing(points: Float[ndarray, "s 3"], head: _Head, style: _Style) -> Float
     flow[:, 0] = side * (0.9 * top + 0.15) * over_skull
     flow[:, 1] = -style.gravity * (1.15 - top * over_skull) - 0.15
     flow[:, 2] = -style.back * (0.4 + 0.6 * top)
-    face = smoothstep(0.30, 0.75, way[:, 2]) * smoothstep(0.55, 0.2, way[:, 1])
-    flow[:, 0] += np.sign(points[:, 0]) * 1.2 * face * over_skull
+    face = smoothstep(0.15, 0.50, way[:, 2]) * smoothstep(0.65, 0.3, way[:, 1])
+    beside = smoothstep(0.100, 0.075, np.abs(points[:, 0]))
+    flow[:, 0] += np.sign(points[:, 0]) * 2.0 * face * beside
     flow[:, 2] -= 1.6 * face
     return flow
 
@@ -186,7 +187,10 @@ def _strands(figure: Figure, look: SampleLook, head: _Head) -> Mesh:
         away = np.einsum("ij,ij->i", points - skin[nearest], skin_normals[nearest])
         rise = style.lift * edge * (0.40 + 0.60 * np.sin(np.pi * min(share, 0.5)))
         rise = rise * rng.uniform(0.75, 1.1, STRAND_COUNT) if k == 0 else rise
-        points = points + skin_normals[nearest] * np.maximum(rise - away, 0)[:, None]
+        # Hair lies in a layer: not in the skin, and near the skull not far off it either.
+        near = smoothstep(0.075, 0.035, np.linalg.norm(points - skin[nearest], axis=1))
+        lift = np.maximum(rise - away, 0) - 0.8 * near * np.maximum(away - 1.35 * rise, 0)
+        points = points + skin_normals[nearest] * lift[:, None]
         path.append(points)
     return _ribbons(np.stack(path, 1), rng, head)
 

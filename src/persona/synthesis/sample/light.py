@@ -67,10 +67,11 @@ def visibility(
     `SHADOW_BIAS` is in shadow. Many lamps turn the hard edges into penumbras.
     """
     seen = np.zeros(len(points), np.float32)
-    for way in directions:
+    points, blockers = points.astype(np.float32), blockers.astype(np.float32)
+    for way in directions.astype(np.float32):
         right = np.cross([0.0, 1.0, 0.0] if abs(way[1]) < 0.95 else [1.0, 0.0, 0.0], way)
         right /= np.linalg.norm(right)
-        frame = np.stack([right, np.cross(way, right)], 1)
+        frame = np.stack([right, np.cross(way, right)], 1).astype(np.float32)
         flat = blockers @ frame
         low = flat.min(0) - 3 * SHADOW_CELL
         size = np.ceil((flat.max(0) - low) / SHADOW_CELL).astype(int) + 4

@@ -35,6 +35,9 @@ FILL = 0.88
 FLOOR_DEPTH = 2.2
 """How far behind the person the paper still shows a shadow [m]."""
 
+SHARED_KNOTS = 10
+"""Vertices along a hair that are lit alike: a third of its length."""
+
 GLOSS = {
     "skin": (0.055, 28.0, 1.0),
     "eyes": (0.30, 220.0, 0.0),
@@ -99,13 +102,7 @@ def photograph(
     view = (eye - points) / np.linalg.norm(eye - points, axis=1, keepdims=True)
     facing = at_pixels(normals)
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
-    lit = np.stack(
-        [
-            visibility(vertices + 0.004 * normals, solid, lamp_directions(box, rng))
-            for box in STUDIO
-        ],
-        1,
-    )
+    lit = _lit(meshes, vertices + 0.004 * normals, solid, rng)
     rest = at_pixels(np.concatenate([m.rest for m in meshes]))
     free = at_pixels(np.concatenate([m.shade for m in meshes])[:, None])[:, 0]
     material = owner[face_ids]
@@ -129,6 +126,24 @@ def photograph(
     image[cover] = shade(surface)
     size = (camera.height, camera.width)
     return image.reshape(*size, 3), cover.reshape(size)
+
+
+def _lit(
+    meshes: list[Mesh],
+    points: Float[ndarray, "n 3"],
+    solid: Float[ndarray, "m 3"],
+    rng: np.random.Generator,
+) -> Float[ndarray, "n k"]:
+    """Say how much of each soft box every vertex sees; neighbours along a hair share."""
+    starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
+    asked = [
+        start + np.arange(len(mesh.vertices)) // share * share
+        for mesh, start in zip(meshes, starts, strict=False)
+        for share in [SHARED_KNOTS if mesh.material == "strands" else 1]
+    ]
+    chosen, back = np.unique(np.concatenate(asked), return_inverse=True)
+    lit = [visibility(points[chosen], solid, lamp_directions(box, rng)) for box in STUDIO]
+    return np.stack(lit, 1)[back]
 
 
 def _shading_normals(mesh: Mesh, figure: Figure) -> Float[ndarray, "n 3"]:
