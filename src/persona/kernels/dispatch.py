@@ -47,9 +47,8 @@ class Candidate:
         if dtype not in self.dtypes:
             return f"{self.backend.value} does not compute in {dtype}"
         if self.backend is Backend.NATIVE:
-            from persona.kernels.native_core import why_not_native
-
-            return why_not_native()
+            # By name, as all backends: the core reads its instruction set from this module.
+            return importlib.import_module("persona.kernels.native_core").why_not_native()
         return None
 
 
