@@ -48,7 +48,7 @@ def _side(beat: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
 
 
 def _high_arms(beat: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
-    return ease(beat, 7.3, 8.2) * (1 - ease(beat, 15.2, 16.0))
+    return ease(beat, 7.1, 8.2) * (1 - ease(beat, 14.8, 16.0))
 
 
 def _dip(beat: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
@@ -71,7 +71,7 @@ def _move_feet(sketch: Sketch, beat: Float[Tensor, " t"]) -> None:
         for bar in range(BEATS // 4):
             for start, end in flights:
                 lift, land = ((4 * bar + b) * BEAT_FRAMES / BASE_FPS for b in (start, end))
-                sketch.step(foot, lift, land, lift=0.035, roll=12.0)
+                sketch.step(foot, lift, land, lift=0.035, roll=22.0)
 
 
 def _move_trunk(

@@ -20,6 +20,8 @@ STEP_SECONDS: Final = 0.46
 """From one foot's lift to the other's: a little over two steps a second."""
 SWING_SECONDS: Final = 0.36
 """How long a foot is in the air."""
+CLEAR: Final = 0.025
+"""A foot only goes up or down just after its lift and just before its landing [s]."""
 LIFT: Final = 0.035
 """How high the ball of the foot is carried [m]."""
 LEFT_YAWS: Final = (0.0, 45.0, 135.0, 225.0, 315.0, 360.0)
@@ -71,7 +73,7 @@ def _steps(
 ) -> Float[Tensor, " t"]:
     total = torch.full_like(time, yaws[0])
     for before, after, lift in zip(yaws, yaws[1:], lifts, strict=False):
-        total = total + (after - before) * ease(time, lift, lift + SWING_SECONDS)
+        total = total + (after - before) * ease(time, lift + CLEAR, lift + SWING_SECONDS - CLEAR)
     return total
 
 
@@ -97,7 +99,7 @@ def _place_feet(sketch: Sketch, yaws: Float[Tensor, "t 2"], lifts: list[float]) 
     sketch.foot_position[:] = _turned(sketch.foot_position, yaws)
     sketch.foot_yaw[:] += yaws
     for index, start in enumerate(lifts):
-        sketch.step(index % 2, start, start + SWING_SECONDS, lift=LIFT, roll=12.0)
+        sketch.step(index % 2, start, start + SWING_SECONDS, lift=LIFT, roll=18.0)
 
 
 def _turned(points: Float[Tensor, "*t 3"], yaw_deg: Float[Tensor, "*t"]) -> Float[Tensor, "*t 3"]:

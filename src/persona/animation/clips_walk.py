@@ -17,7 +17,7 @@ STRIDE_FRAMES: Final = 33
 """Left heel to left heel: 1.1 s, an unhurried walk."""
 STRIDES: Final = 4
 """Strides before the clip repeats: enough for the head to wander once."""
-STRIDE_LENGTH: Final = 1.16
+STRIDE_LENGTH: Final = 1.13
 """From one left heel print to the next [m], for the mean body."""
 TOE_OFF: Final = 0.61
 """Share of a stride at which a foot leaves the floor."""
@@ -25,6 +25,8 @@ UNDER_HIP: Final = 0.26
 """Share of a stride at which the ankle of the standing foot passes under the pelvis."""
 HALF_WIDTH: Final = 0.062
 """From the line of progress to each ankle [m]."""
+TOE_BEND: Final = 34.0
+"""Most that the toes bend at the roll off [deg]."""
 TOE_OUT: Final = 6.0
 """Turn of a planted foot [deg]."""
 
@@ -136,13 +138,14 @@ def _foot_pitch(phase: Tensor) -> Tensor:
 
 def _toe_bend(phase: Tensor, pitch: Tensor) -> Tensor:
     """Toes stay flat while the heel rises, as far as they bend, and straighten in the air [deg]."""
-    stretch = ((phase % 1.0 - TOE_OFF) / 0.12).clamp(0.0, 1.0)
-    return pitch.clamp(0.0, 32.0) * (1 - stretch) ** 2
+    bent = TOE_BEND * torch.tanh(pitch.clamp(min=0.0) / TOE_BEND)
+    swing = ((phase % 1.0 - TOE_OFF) / 0.2).clamp(0.0, 1.0)
+    return bent * (1 - swing * swing * (3 - 2 * swing))
 
 
 def _move_pelvis(sketch: Sketch, stride: Float[Tensor, " t"]) -> None:
     # Highest over the standing leg, lowest with both feet down; towards the standing leg.
-    sketch.pelvis[:, 1] = -0.027 + 0.017 * torch.cos(4 * torch.pi * (stride - 0.29))
+    sketch.pelvis[:, 1] = -0.030 + 0.017 * torch.cos(4 * torch.pi * (stride - 0.29))
     sketch.pelvis[:, 0] = 0.020 * sine(stride, 0.04)
     sketch.pelvis[:, 2] = STRIDE_LENGTH * stride + 0.009 * sine(2 * stride, 0.02)
     sketch.turn(

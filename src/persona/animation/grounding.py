@@ -12,6 +12,7 @@ from persona.animation.legs import (
     ANKLES,
     HIPS,
     KNEES,
+    SETTLE_SECONDS,
     TOES,
     Feet,
     LegPose,
@@ -19,6 +20,8 @@ from persona.animation.legs import (
     drop_to_reach,
     feet_of,
     reach,
+    smooth,
+    soften_drop,
     sole_offsets,
 )
 from persona.animation.resampling import travel
@@ -34,8 +37,6 @@ CONTACT_HEIGHT: Final = 0.015
 """A sole point this near to the floor may stand on it [m]."""
 CONTACT_SPEED: Final = 0.20
 """A sole point slower than this may stand [m/s]; a swinging foot does 2 m/s."""
-SETTLE_SECONDS: Final = 0.13
-"""How long before and after a contact its correction fades [s]."""
 SOLE_BAND: Final = 0.012
 """Skin this near to the lowest of the foot is sole [m]."""
 
@@ -121,10 +122,13 @@ def _ground(motion: Motion, rig: LegRig) -> Motion:
 
     lifted = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64) * floor
     standing = contacts(motion, points - lifted)
-    targets = _lock(motion, (points - lifted) * scale, standing, scale)
+    points = points - lifted
+    sized = points * scale + _keep_foot_size(motion, points, standing, rig, scale)
+    targets = _lock(motion, sized, standing, scale)
     ankles = _ankles(rig, feet, targets, standing, motion.fps)
     pelvis = (pelvis - lifted) * scale
-    pelvis[:, 1] -= _soft(drop_to_reach(rig, pelvis, pose[:, 0], ankles), motion)
+    drop = drop_to_reach(rig, pelvis, pose[:, 0], ankles)
+    pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * motion.fps), loops=motion.loops)
     placed = replace(feet, ankles=ankles)
     solved = reach(rig, pelvis, pose[:, 0], placed, start=legs)
     return _with_legs(motion, solved, pelvis - rig.pelvis)
@@ -150,6 +154,42 @@ def _neighbours(motion: Motion, points: Tensor) -> tuple[Tensor, Tensor]:
     else:
         before[0], after[-1] = points[0], points[-1]
     return before, after
+
+
+def _keep_foot_size(
+    motion: Motion,
+    points: Float[Tensor, "t 2 3 3"],
+    standing: Bool[Tensor, "t 2 3"],
+    rig: LegRig,
+    scale: float,
+) -> Float[Tensor, "t 2 3 3"]:
+    """Correct the scaling of the feet themselves: a stride shrinks with the legs, a sole does not.
+
+    While a foot stands, its points keep their distance to the middle of its print, by the size
+    of this person's foot; only the print moves.
+    """
+    foot_scale = _foot_length(rig) / _foot_length(NOMINAL_RIG)
+    count = motion.frame_count
+    way = travel(motion).double()
+    kept = torch.zeros_like(points)
+    for foot in range(2):
+        stands = standing[:, foot].any(-1)
+        for run in _runs(stands, loops=motion.loops):
+            index = torch.tensor([k % count for k in run])
+            rounds = torch.tensor([float(k // count) for k in run], dtype=torch.float64)
+            there = points[index, foot] + (rounds[:, None] * way)[:, None]
+            down = standing[index, foot]
+            flat = down & down.all(-1, keepdim=True)
+            chosen = flat if bool(flat.any()) else down
+            middle = there[chosen].mean(0)
+            middle[1] = 0.0
+            kept[index, foot] = (foot_scale - scale) * (there - middle)
+        kept[:, foot] = _bridge(kept[:, foot], stands, loops=motion.loops)
+    return kept
+
+
+def _foot_length(rig: LegRig) -> float:
+    return float((rig.soles[:, 1] - rig.soles[:, 0]).norm(dim=-1).mean())
 
 
 def _lock(
@@ -202,8 +242,8 @@ def _runs(flags: Bool[Tensor, " t"], *, loops: bool) -> list[list[int]]:
 
 
 def _bridge(
-    shift: Float[Tensor, "t 3"], known: Bool[Tensor, " t"], *, loops: bool
-) -> Float[Tensor, "t 3"]:
+    shift: Float[Tensor, "t *rest"], known: Bool[Tensor, " t"], *, loops: bool
+) -> Float[Tensor, "t *rest"]:
     """Fill the frames between with a smooth passage from one known shift to the next."""
     where = torch.nonzero(known)[:, 0].tolist()
     count = shift.shape[0]
@@ -239,7 +279,7 @@ def _ankles(
     offsets = sole_offsets(rig, feet.rotations, feet.toes)
     share = standing.double()
     share = torch.where(standing.any(-1, keepdim=True), share, torch.ones_like(share))
-    share = _smooth(share, round(SETTLE_SECONDS * fps / 2))
+    share = smooth(share, round(SETTLE_SECONDS * fps / 2))
     # A point that stands keeps its say; one that does not must not drag it along.
     share = torch.where(standing.any(-1, keepdim=True) & ~standing, share * 0.02, share)
     share = share / share.sum(-1, keepdim=True)
@@ -247,31 +287,6 @@ def _ankles(
     lowest = (ankles[..., None, 1] + offsets[..., 1]).amin(-1)
     ankles[..., 1] -= lowest.clamp(max=0.0)
     return ankles
-
-
-def _smooth(values: Float[Tensor, "t *rest"], radius: int) -> Float[Tensor, "t *rest"]:
-    """Average over ``2 radius + 1`` frames with a raised cosine; the ends repeat."""
-    if radius < 1:
-        return values
-    kernel = torch.hann_window(2 * radius + 3, periodic=False, dtype=values.dtype)[1:-1]
-    kernel = kernel / kernel.sum()
-    flat = values.reshape(values.shape[0], -1).T[:, None]
-    padded = torch.nn.functional.pad(flat, (radius, radius), mode="replicate")
-    return torch.nn.functional.conv1d(padded, kernel[None, None])[:, 0].T.reshape(values.shape)
-
-
-def _soft(drop: Float[Tensor, " t"], motion: Motion) -> Float[Tensor, " t"]:
-    """Let the pelvis sink early and rise late, never less than needed."""
-    radius = round(SETTLE_SECONDS * motion.fps)
-    if radius < 1 or float(drop.max()) == 0.0:
-        return drop
-    mode = "circular" if motion.loops and drop.shape[0] > radius else "replicate"
-    padded = torch.nn.functional.pad(drop[None, None], (radius, radius), mode=mode)
-    widest = torch.nn.functional.max_pool1d(padded, 2 * radius + 1, stride=1)[0, 0]
-    if mode == "circular":
-        double = torch.cat([widest, widest, widest])
-        return _smooth(double, radius)[drop.shape[0] : 2 * drop.shape[0]]
-    return _smooth(widest, radius)
 
 
 def _with_legs(motion: Motion, legs: LegPose, transl: Float[Tensor, "t 3"]) -> Motion:

@@ -15,8 +15,11 @@ ANKLES = (JOINT_IDS["left_ankle"], JOINT_IDS["right_ankle"])
 TOES = (JOINT_IDS["left_foot"], JOINT_IDS["right_foot"])
 SOLE_POINTS = ("heel", "ball", "toe")
 """Where a sole meets the floor, back to front."""
-STRAIGHTEST = 0.9985
+STRAIGHTEST = 0.9962
 """Longest reach of a leg as a share of thigh plus shin: a locked knee snaps when it unlocks."""
+
+SETTLE_SECONDS = 0.13
+"""How long before and after it is needed a correction fades in and out [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +148,28 @@ def drop_to_reach(
     away = (hip - ankles)[..., [0, 2]].square().sum(-1)
     highest = ankles[..., 1] + (longest.square() - away).clamp(min=0.0).sqrt()
     return (hip[..., 1] - highest).clamp(min=0.0).amax(-1)
+
+
+def soften_drop(drop: Float[Tensor, " t"], radius: int, *, loops: bool) -> Float[Tensor, " t"]:
+    """Let the pelvis sink early and rise late, ``radius`` frames either way, never too little."""
+    count = drop.shape[0]
+    if radius < 1 or float(drop.max()) == 0.0:
+        return drop
+    mode = "circular" if loops and count > 2 * radius else "replicate"
+    padded = torch.nn.functional.pad(drop[None, None], (2 * radius, 2 * radius), mode=mode)
+    widest = torch.nn.functional.max_pool1d(padded, 2 * radius + 1, stride=1)[0, 0]
+    return smooth(widest, radius)[radius : radius + count]
+
+
+def smooth(values: Float[Tensor, "t *rest"], radius: int) -> Float[Tensor, "t *rest"]:
+    """Average over ``2 radius + 1`` frames with a raised cosine; the ends repeat."""
+    if radius < 1:
+        return values
+    kernel = torch.hann_window(2 * radius + 3, periodic=False, dtype=values.dtype)[1:-1]
+    kernel = kernel / kernel.sum()
+    flat = values.reshape(values.shape[0], -1).T[:, None]
+    padded = torch.nn.functional.pad(flat, (radius, radius), mode="replicate")
+    return torch.nn.functional.conv1d(padded, kernel[None, None])[:, 0].T.reshape(values.shape)
 
 
 def rotation_x(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:

@@ -54,7 +54,7 @@ def relax_hands(sketch: Sketch, *, curl: tuple[Amount, Amount] = (1.0, 1.0)) -> 
                 continue
             base = FINGER_CURL[finger] * amount
             # The rest pose spreads the fingers; a relaxed hand closes them.
-            beside = FINGER_CLOSE[finger] * amount.clamp(max=1.5)
+            beside = FINGER_CLOSE[finger] * amount.clamp(max=1.15)
             for k, share in ((1, 0.9), (2, 1.15), (3, 0.75)):
                 side_turn = ("y", sign * beside) if k == 1 else ("y", 0.0)
                 sketch.turn(f"{side}_{finger}{k}", ("z", -sign * share * base), side_turn)

@@ -10,6 +10,7 @@ from persona.animation.legs import (
     ANKLES,
     HIPS,
     KNEES,
+    SETTLE_SECONDS,
     SOLE_POINTS,
     TOES,
     Feet,
@@ -19,6 +20,7 @@ from persona.animation.legs import (
     reach,
     rotation_x,
     rotation_y,
+    soften_drop,
     sole_offsets,
 )
 from persona.body.skeleton import JOINT_IDS, JOINT_NAMES
@@ -38,18 +40,21 @@ BASE_FPS: Final = 30.0
 
 NOMINAL_RIG: Final = LegRig(
     pelvis=torch.tensor([0.0, -0.350, 0.012]),
-    hips=torch.tensor([[0.109, -0.092, 0.0], [-0.109, -0.092, 0.0]]),
-    thighs=torch.tensor([[0.035, -0.408, -0.005], [-0.035, -0.408, -0.005]]),
-    shins=torch.tensor([[-0.013, -0.421, -0.042], [0.013, -0.421, -0.042]]),
+    hips=torch.tensor([[0.108, -0.092, 0.0], [-0.108, -0.092, 0.0]]),
+    thighs=torch.tensor([[0.035, -0.406, -0.005], [-0.035, -0.406, -0.005]]),
+    shins=torch.tensor([[-0.012, -0.398, -0.040], [0.012, -0.398, -0.040]]),
     feet=torch.tensor([[0.022, -0.049, 0.138], [-0.022, -0.049, 0.138]]),
     soles=torch.tensor(
         [
-            [[0.003, -0.075, -0.045], [0.016, -0.075, 0.138], [-0.010, -0.026, 0.060]],
-            [[-0.003, -0.075, -0.045], [-0.016, -0.075, 0.138], [0.010, -0.026, 0.060]],
+            [[0.005, -0.075, -0.050], [0.022, -0.075, 0.138], [0.0, -0.026, 0.063]],
+            [[-0.005, -0.075, -0.050], [-0.022, -0.075, 0.138], [0.0, -0.026, 0.063]],
         ]
     ),
 )
 """Legs of the mean open body: clips are composed for these."""
+
+PEEL_SECONDS: Final = 0.14
+"""How long before a step the heel begins to rise [s]."""
 
 Axis = Literal["x", "y", "z"]
 Amount = float | Float[Tensor, " t"]
@@ -114,8 +119,8 @@ class Sketch:
     def step(self, foot: int, start: float, end: float, *, lift: float, roll: float) -> None:
         """Take a foot off the floor between two times [s], heel first, and put it down again.
 
-        The lift is a parabola and the foot has come up before it goes anywhere, so that nothing
-        drags; where it goes is the caller's.
+        The foot rises faster than `curves.ease` starts to travel, so that nothing drags; where
+        it goes is the caller's.
 
         Args:
             foot: 0 left, 1 right.
@@ -125,8 +130,11 @@ class Sketch:
             roll: Heel lift at the top [deg].
         """
         share = ((self.time - start) / (end - start)).clamp(0.0, 1.0)
-        self.foot_position[:, foot, 1] += lift * 4 * share * (1 - share)
-        self.foot_pitch[:, foot] += roll * torch.sin(torch.pi * share).square()
+        self.foot_position[:, foot, 1] += lift * (4 * share * (1 - share)) ** 1.5
+        # The heel comes up first: a leg that leaves the floor straight would snap at the knee.
+        early = start - PEEL_SECONDS
+        peeled = ((self.time - early) / (end - early)).clamp(0.0, 1.0)
+        self.foot_pitch[:, foot] += roll * torch.sin(torch.pi * peeled).square()
 
     def carry_feet(self, ankles: Float[Tensor, "t 2 3"]) -> None:
         """Take the feet along with their ankles [m], turned as they are by now."""
@@ -187,7 +195,8 @@ class Sketch:
         ankles[..., 1] -= lowest.clamp(max=0.0)
         pelvis = self.pelvis.clone()
         pelvis[:, 1] += self.hip_height
-        pelvis[:, 1] -= drop_to_reach(self.rig, pelvis, rotation, ankles)
+        drop = drop_to_reach(self.rig, pelvis, rotation, ankles)
+        pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * self.fps), loops=True)
         return pelvis, rotation, Feet(ankles=ankles, rotations=feet_rotation, toes=toes)
 
     def _foot_turns(self) -> tuple[Tensor, Tensor]:
