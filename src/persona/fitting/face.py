@@ -47,8 +47,8 @@ class FaceFit:
 
     vertex_offsets: Float[Tensor, "v 3"]
     """Added to the rest vertices [m]."""
-    eye_offsets: dict[str, Float[Tensor, " 3"]]
-    """Added to the rest positions of the eye joints [m]."""
+    joint_offsets: Float[Tensor, "55 3"]
+    """Added to the rest joints [m]: the eyes move with their sockets."""
 
 
 def fit_face(body: SmplxBody, posed: BodyPose, evidence: Evidence) -> FaceFit:
@@ -74,7 +74,7 @@ def fit_face(body: SmplxBody, posed: BodyPose, evidence: Evidence) -> FaceFit:
     for part in INNER_PARTS:
         offsets[body.regions.part(part)] = inner.get(part, lips)
     # The skin already follows its joints: what they carry along must not be added twice.
-    return FaceFit(offsets - body.stretch @ joint_shift, eyes)
+    return FaceFit(offsets - body.stretch @ joint_shift, joint_shift)
 
 
 def _wanted_offsets(
@@ -144,13 +144,11 @@ def _landmark_rows(
     return sp.csr_matrix((entries, (rows, corners[known].ravel())), shape=shape), known
 
 
-def fit_gaze(
-    body: SmplxBody, posed: BodyPose, evidence: Evidence
-) -> dict[str, Float[Tensor, " 3"]]:
-    """Turn the eyes so that the irises sit between the lids as seen; axis-angle [rad].
+def fit_gaze(body: SmplxBody, posed: BodyPose, evidence: Evidence) -> Float[Tensor, " 3"]:
+    """Turn both eyes so that the irises sit between the lids as seen; axis-angle [rad].
 
     Compared with the lids, not with the picture, because a pixel of misplaced face would
-    otherwise turn the eyes by ten degrees. Both eyes get the same turn.
+    otherwise turn the eyes by ten degrees. Both eyes get the same turn: people look at one thing.
     """
     assert evidence.face is not None
     turns = []
@@ -165,5 +163,4 @@ def fit_gaze(
         in_head = head.T @ torch.stack([shift[0], -shift[1], shift.new_zeros(())])
         radius = (iris - posed.joints[JOINT_IDS[f"{side}_eye"]]).norm()
         turns.append(torch.stack([-in_head[1], in_head[0], in_head.new_zeros(())]) / radius)
-    turn = torch.stack(turns).mean(0).clamp(-MAX_GAZE, MAX_GAZE)
-    return dict.fromkeys(EYE_CONTOURS, turn)
+    return torch.stack(turns).mean(0).clamp(-MAX_GAZE, MAX_GAZE)

@@ -7,6 +7,7 @@ import cv2
 from persona.body import BodyPose, SmplxBody
 from persona.core.errors import FitError
 from persona.fitting.evidence import WORKING_HEIGHT_PX
+from persona.fitting.points import pose_landmarks
 from persona.fitting.terms_landmarks import KEYPOINT_WEIGHTS
 from persona.geometry.cameras import Camera
 from persona.records.observation import Observation
@@ -37,7 +38,7 @@ def measure_fit(
 ) -> FitNumbers:
     """Measure a fit in the photo it was made from."""
     scale = WORKING_HEIGHT_PX / observation.person_height_px
-    marks = body.landmarks.pose33(posed.vertices, posed.joints)
+    marks = pose_landmarks(body, posed)
     pixels, _ = camera.project(marks)
     judged = [k for k in KEYPOINT_WEIGHTS if float(observation.body_confidence[k]) >= CONFIDENT]
     error = (pixels - observation.body)[judged].norm(dim=-1).mean() * scale

@@ -13,6 +13,7 @@ from torch import Tensor
 from persona.body import BodyPose, SmplxBody
 from persona.core.types import Image
 from persona.fitting.evidence import WORKING_HEIGHT_PX
+from persona.fitting.points import pose_landmarks
 from persona.fitting.terms_landmarks import KEYPOINT_WEIGHTS
 from persona.geometry.cameras import Camera, photo_camera
 from persona.records.body_fit import BodyFit
@@ -43,9 +44,7 @@ def posed_fit(body: SmplxBody, fit: BodyFit) -> BodyPose:
     )
 
 
-def draw_fit(
-    photo: Photo, observation: Observation, body: SmplxBody, fit: BodyFit
-) -> Image:
+def draw_fit(photo: Photo, observation: Observation, body: SmplxBody, fit: BodyFit) -> Image:
     """Draw four panels: the photo, the fit over it, and the body turned by 45 and 90 degrees.
 
     The person is 512 px tall. Green dots are detected landmarks, red lines lead to the fitted
@@ -60,7 +59,7 @@ def draw_fit(
     with torch.no_grad():
         posed = posed_fit(body, fit)
         window, camera = _window(photo, observation, fit)
-        pixels, _ = camera.project(body.landmarks.pose33(posed.vertices, posed.joints))
+        pixels, _ = camera.project(pose_landmarks(body, posed))
         scale = WORKING_HEIGHT_PX / observation.person_height_px
         center = torch.tensor(fit.image_size) / 2 * scale
         seen = observation.body * scale - center + torch.tensor(camera.center_px)

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from persona.body import SmplxBody
-from persona.fitting.evidence import gather_evidence
+from persona.fitting.evidence import Evidence, gather_evidence
+from persona.fitting.face import fit_face, fit_gaze
 from persona.fitting.kinematics import joint_offsets
 from persona.fitting.measure import check_fit, measure_fit
+from persona.fitting.parameters import Unknowns
 from persona.fitting.points import joint_points
 from persona.fitting.refine import refine_body
 from persona.fitting.search import search_body
 from persona.geometry.cameras import photo_camera
 from persona.records.body_fit import BodyFit, Identity
+from persona.records.body_params import BodyParams
 from persona.records.observation import Observation
 
 
@@ -49,17 +52,11 @@ class FitBody:
         evidence = gather_evidence(observation, image_size=(width, height), focal_px=focal_px)
         start, _ = search_body(self.body, evidence)
         refined = refine_body(self.body, evidence, start)
-        skeleton = joint_points(self.body).model
-        params = skeleton.layout.to_params(refined.unknowns[0])
-        offsets = joint_offsets(skeleton, refined.unknowns)[0]
-        identity = Identity(
-            betas=params.betas,
-            joint_offsets=offsets,
-            vertex_offsets=torch.zeros_like(self.body.v_template),
-            body_digest=self.body.digest,
-        )
+        identity, params = self._person(evidence, refined.unknowns)
         posed = self.body.forward(
-            params, joint_offsets=offsets, vertex_offsets=identity.vertex_offsets
+            params,
+            joint_offsets=identity.joint_offsets,
+            vertex_offsets=identity.vertex_offsets,
         )
         photo_focal = evidence.focal_px / evidence.scale
         camera = photo_camera(width, height, photo_focal)
@@ -78,6 +75,27 @@ class FitBody:
             right_hand_seen=refined.hands["right"],
             warnings=warnings,
         )
+
+    def _person(self, evidence: Evidence, unknowns: Unknowns) -> tuple[Identity, BodyParams]:
+        """Split the unknowns into who and how, and give the person their own face."""
+        skeleton = joint_points(self.body).model
+        params = skeleton.layout.to_params(unknowns[0])
+        joints = joint_offsets(skeleton, unknowns)[0]
+        vertices = torch.zeros_like(self.body.v_template)
+        if evidence.face is not None and len(self.body.landmarks.mediapipe_face.ids):
+            average = self.body.forward(params, joint_offsets=joints)
+            face = fit_face(self.body, average, evidence)
+            joints, vertices = joints + face.joint_offsets, face.vertex_offsets
+            own = self.body.forward(params, joint_offsets=joints, vertex_offsets=vertices)
+            gaze = fit_gaze(self.body, own, evidence)
+            params = replace(params, leye_pose=gaze, reye_pose=gaze.clone())
+        identity = Identity(
+            betas=params.betas,
+            joint_offsets=joints,
+            vertex_offsets=vertices,
+            body_digest=self.body.digest,
+        )
+        return identity, params
 
 
 @contextmanager

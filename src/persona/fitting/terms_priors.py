@@ -48,8 +48,9 @@ RESTS: Final[dict[str, tuple[float, float, float]]] = {
     "thumb3": (0.0, -0.20, 0.0),
 }
 """Where joints rest [rad], left side: arms hang, elbows and fingers are slightly bent."""
-SHAPE_SPREADS: Final = {0: 1.4}
-"""Spread of the betas that differ from 1: stature cannot be told from distance, so it is free."""
+SHAPE_SPREADS: Final = {0: 0.5}
+"""Spread of the betas that differ from 1. The first is stature, 15 cm a unit: a picture cannot tell
+it from distance, and left free it is spent on the size of the head."""
 SCALE_SPREADS: Final = {
     "thigh": 0.08, "shin": 0.08, "spine": 0.08, "upper_arm": 0.08, "lower_arm": 0.08,
     "hip": 0.10, "head": 0.08,

@@ -152,9 +152,7 @@ def joined_hands_term(points: FitPoints, evidence: Evidence) -> Term | None:
     )
 
 
-def _mixed_axis(
-    state: State, rows: list[int], shares: Float[Tensor, " n"], *, axis: int
-) -> Graded:
+def _mixed_axis(state: State, rows: list[int], shares: Float[Tensor, " n"], *, axis: int) -> Graded:
     """Mix one world coordinate of several points [m]."""
     places, jacobian = state.places(rows)
     value = (places[..., axis] * shares).sum(-1)[:, None, None]
