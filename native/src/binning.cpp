@@ -89,6 +89,8 @@ const uint32_t* sort_by_key(persona_workspace& w, int threads, int64_t visible,
   return w.sort_ids[from].get<uint32_t>();
 }
 
+constexpr int kPrefetch = 16;  // Gaussians ahead; boxes are read in depth order, that is at random
+
 // Calls visit(tile) for every tile a Gaussian's box touches.
 template <class Visit>
 inline void each_tile(const int16_t* box, int tiles_x, Visit visit) {
@@ -109,8 +111,11 @@ void scatter_to_tiles(persona_workspace& w, int threads) {
   for_chunks(threads, chunks.count, [=](int chunk, int) {
     uint32_t* own = histogram + static_cast<size_t>(chunk) * tiles;
     std::memset(own, 0, sizeof(uint32_t) * tiles);
-    for (int64_t k = chunks.begin(chunk); k < chunks.end(chunk, visible); ++k)
+    const int64_t end = chunks.end(chunk, visible);
+    for (int64_t k = chunks.begin(chunk); k < end; ++k) {
+      __builtin_prefetch(boxes + 4 * static_cast<size_t>(order[std::min(k + kPrefetch, end - 1)]));
       each_tile(boxes + 4 * static_cast<size_t>(order[k]), tiles_x, [&](int t) { ++own[t]; });
+    }
   });
   uint32_t sum = 0;
   for (int tile = 0; tile < tiles; ++tile) {
@@ -125,7 +130,9 @@ void scatter_to_tiles(persona_workspace& w, int threads) {
   tile_start[tiles] = sum;
   for_chunks(threads, chunks.count, [=](int chunk, int) {
     uint32_t* next = histogram + static_cast<size_t>(chunk) * tiles;
-    for (int64_t k = chunks.begin(chunk); k < chunks.end(chunk, visible); ++k) {
+    const int64_t end = chunks.end(chunk, visible);
+    for (int64_t k = chunks.begin(chunk); k < end; ++k) {
+      __builtin_prefetch(boxes + 4 * static_cast<size_t>(order[std::min(k + kPrefetch, end - 1)]));
       const uint32_t g = order[k];
       each_tile(boxes + 4 * static_cast<size_t>(g), tiles_x,
                 [&](int t) { entries[next[t]++] = g; });

@@ -44,15 +44,15 @@ PERSONA_INLINE Exponent exponent_at(const float* packed, const Lanes& x, const L
   return e;
 }
 
-// Blocks of a tile that a box of pixels touches.
-struct BlockRange {
-  int x0, x1, y0, y1;
-};
-PERSONA_INLINE BlockRange blocks_of(const int16_t* box, int tile_x, int tile_y) {
+// Blocks of a tile that a box of pixels touches, one bit each.
+PERSONA_INLINE uint32_t blocks_of(const int16_t* box, int tile_x, int tile_y) {
   const int x0 = box[0] - tile_x, x1 = box[1] - tile_x;
   const int y0 = box[2] - tile_y, y1 = box[3] - tile_y;
-  return {(x0 > 0 ? x0 : 0) >> 2, (x1 < 15 ? x1 : 15) >> 2, (y0 > 0 ? y0 : 0) >> 2,
-          (y1 < 15 ? y1 : 15) >> 2};
+  const int bx0 = (x0 > 0 ? x0 : 0) >> 2, bx1 = (x1 < 15 ? x1 : 15) >> 2;
+  const int by0 = (y0 > 0 ? y0 : 0) >> 2, by1 = (y1 < 15 ? y1 : 15) >> 2;
+  const uint32_t columns = (2u << bx1) - (1u << bx0);
+  const uint32_t rows = (0x10u << (4 * by1)) - (1u << (4 * by0));
+  return columns * 0x1111u & rows;
 }
 
 // Pixels of a block that lie in the image: columns and rows.

@@ -81,7 +81,16 @@ PERSONA_INLINE Mask at_least(const Lanes& a, float b) {
 PERSONA_INLINE Mask greater(const Lanes& a, float b) {
   return {_mm512_cmp_ps_mask((__m512)a.part[0], _mm512_set1_ps(b), _CMP_GT_OQ)};
 }
-PERSONA_INLINE Mask operator&(Mask a, Mask b) { return {_kand_mask16(a.bits, b.bits)}; }
+// The same for the lanes of `among`; no for the others.
+PERSONA_INLINE Mask at_least(Mask among, const Lanes& a, float b) {
+  return {_mm512_mask_cmp_ps_mask(among.bits, (__m512)a.part[0], _mm512_set1_ps(b), _CMP_GE_OQ)};
+}
+PERSONA_INLINE Mask greater(Mask among, const Lanes& a, float b) {
+  return {_mm512_mask_cmp_ps_mask(among.bits, (__m512)a.part[0], _mm512_set1_ps(b), _CMP_GT_OQ)};
+}
+PERSONA_INLINE Mask less(Mask among, const Lanes& a, float b) {
+  return {_mm512_mask_cmp_ps_mask(among.bits, (__m512)a.part[0], _mm512_set1_ps(b), _CMP_LT_OQ)};
+}
 PERSONA_INLINE bool any(Mask m) { return m.bits != 0; }
 PERSONA_INLINE Lanes select(Mask m, const Lanes& yes, const Lanes& no) {
   Lanes r;
@@ -107,9 +116,19 @@ PERSONA_INLINE Mask greater(const Lanes& a, float b) {
   for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] > broadcast(b);
   return r;
 }
-PERSONA_INLINE Mask operator&(const Mask& a, const Mask& b) {
+PERSONA_INLINE Mask at_least(const Mask& among, const Lanes& a, float b) {
+  Mask r = at_least(a, b);
+  for (int k = 0; k < kParts; ++k) r.part[k] &= among.part[k];
+  return r;
+}
+PERSONA_INLINE Mask greater(const Mask& among, const Lanes& a, float b) {
+  Mask r = greater(a, b);
+  for (int k = 0; k < kParts; ++k) r.part[k] &= among.part[k];
+  return r;
+}
+PERSONA_INLINE Mask less(const Mask& among, const Lanes& a, float b) {
   Mask r;
-  for (int k = 0; k < kParts; ++k) r.part[k] = a.part[k] & b.part[k];
+  for (int k = 0; k < kParts; ++k) r.part[k] = (a.part[k] < broadcast(b)) & among.part[k];
   return r;
 }
 PERSONA_INLINE bool any(const Mask& m) {
@@ -140,13 +159,39 @@ PERSONA_INLINE Lanes or_zero(const Mask& m, const Lanes& yes) {
 PERSONA_INLINE Lanes smaller(const Lanes& a, float b) {
   Lanes r;
   for (int k = 0; k < kParts; ++k) {
+#if defined(__AVX512F__)
+    r.part[k] = (Vec)_mm512_min_ps((__m512)a.part[k], _mm512_set1_ps(b));
+#else
     const Vec limit = broadcast(b);
     r.part[k] = a.part[k] < limit ? a.part[k] : limit;
+#endif
   }
   return r;
 }
 
-// 2^x to 2e-7 relative for -126 < x < 127; anything else gives garbage without harm.
+// 1 / x to 3e-7 relative for ordinary x: an estimate and one step of Newton's, a third of the time
+// of a division.
+PERSONA_INLINE Lanes reciprocal(const Lanes& x) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) {
+#if defined(__AVX512F__)
+    const Vec guess = (Vec)_mm512_rcp14_ps((__m512)x.part[k]);
+#elif defined(__AVX2__)
+    const Vec guess = (Vec)_mm256_rcp_ps((__m256)x.part[k]);
+#elif defined(__SSE2__)
+    const Vec guess = (Vec)_mm_rcp_ps((__m128)x.part[k]);
+#else
+    r.part[k] = broadcast(1.0f) / x.part[k];
+    continue;
+#endif
+#if defined(__SSE2__)
+    r.part[k] = guess + guess * (broadcast(1.0f) - x.part[k] * guess);
+#endif
+  }
+  return r;
+}
+
+// 2^x to 3e-7 relative for -126 < x < 127; anything else gives garbage without harm.
 PERSONA_INLINE Lanes exp2_lanes(const Lanes& x) {
   Lanes r;
   for (int k = 0; k < kParts; ++k) {
@@ -158,12 +203,11 @@ PERSONA_INLINE Lanes exp2_lanes(const Lanes& x) {
     const Vec whole = shifted - broadcast(12582912.0f);
 #endif
     const Vec f = x.part[k] - whole;
-    // Taylor coefficients ln(2)^n / n!, |f| <= 1/2.
-    Vec p = f * broadcast(1.5403530e-4f) + broadcast(1.3333558e-3f);
-    p = p * f + broadcast(9.6181291e-3f);
-    p = p * f + broadcast(5.5504109e-2f);
-    p = p * f + broadcast(2.4022651e-1f);
-    p = p * f + broadcast(6.9314718e-1f);
+    // Smallest largest relative error over |f| <= 1/2, by linear programming: 7e-8.
+    Vec p = f * broadcast(1.3291766e-3f) + broadcast(9.6756248e-3f);
+    p = p * f + broadcast(5.5506539e-2f);
+    p = p * f + broadcast(2.4022120e-1f);
+    p = p * f + broadcast(6.9314700e-1f);
     p = p * f + broadcast(1.0f);
 #if defined(__AVX512F__)
     r.part[k] = (Vec)_mm512_scalef_ps((__m512)p, (__m512)whole);

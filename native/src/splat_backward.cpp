@@ -15,32 +15,46 @@ struct TileGradients {
   alignas(64) float remaining[kBlocksPerTile][16];  // gradient . colour of everything behind
 };
 
+// The pixels of a block from one plane of an image; zero outside the image.
+PERSONA_INLINE Lanes load_block(const float* plane, size_t at, int width, BlockExtent in) {
+  alignas(64) float lanes_of[16];
+  if (in.columns == kBlock && in.rows == kBlock) {
+    for (int r = 0; r < kBlock; ++r)
+      memcpy(lanes_of + 4 * r, plane + at + (size_t)r * width, sizeof(float) * kBlock);
+  } else {
+    for (int lane = 0; lane < 16; ++lane) {
+      const int r = lane / kBlock, c = lane % kBlock;
+      lanes_of[lane] = r < in.rows && c < in.columns ? plane[at + (size_t)r * width + c] : 0.0f;
+    }
+  }
+  return load(lanes_of);
+}
+
 template <int channels>
 PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y,
                                TileGradients<channels>& t) {
   const size_t plane = (size_t)job.width * job.height;
   for (int block = 0; block < kBlocksPerTile; ++block) {
     const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
-    for (int k = 0; k < channels; ++k) store(t.image[block][k], lanes(0.0f));
-    store(t.alpha[block], lanes(0.0f));
-    store(t.transmittance[block], lanes(0.0f));
-    store(t.remaining[block], lanes(0.0f));
-    for (int r = 0; r < in.rows; ++r) {
-      const size_t at = (size_t)(tile_y + (block / 4) * kBlock + r) * job.width + tile_x +
-                        (block % 4) * kBlock;
-      for (int c = 0; c < in.columns; ++c) {
-        const int lane = 4 * r + c;
-        t.alpha[block][lane] = job.grad_alpha[at + c];
-        t.transmittance[block][lane] = 1.0f;
-        t.remaining[block][lane] = job.grad_alpha[at + c] * (1.0f - job.transmittance[at + c]);
-      }
-      for (int k = 0; k < job.channels; ++k)
-        for (int c = 0; c < in.columns; ++c) {
-          const float gradient = job.grad_image[k * plane + at + c];
-          t.image[block][k][4 * r + c] = gradient;
-          t.remaining[block][4 * r + c] += gradient * job.image[k * plane + at + c];
-        }
+    if (in.columns <= 0 || in.rows <= 0) continue;
+    const size_t at = (size_t)(tile_y + (block / 4) * kBlock) * job.width + tile_x +
+                      (block % 4) * kBlock;
+    const Lanes grad_alpha = load_block(job.grad_alpha, at, job.width, in);
+    Lanes remaining =
+        grad_alpha - grad_alpha * load_block(job.transmittance, at, job.width, in);
+    for (int k = 0; k < job.channels; ++k) {
+      const Lanes gradient = load_block(job.grad_image + k * plane, at, job.width, in);
+      remaining = remaining + gradient * load_block(job.image + k * plane, at, job.width, in);
+      store(t.image[block][k], gradient);
     }
+    for (int k = job.channels; k < channels; ++k) store(t.image[block][k], lanes(0.0f));
+    store(t.alpha[block], grad_alpha);
+    store(t.remaining[block], remaining);
+    store(t.transmittance[block], lanes(1.0f));
+    // Lanes outside the image are finished from the start.
+    for (int lane = 0; lane < 16; ++lane)
+      if (lane / kBlock >= in.rows || lane % kBlock >= in.columns)
+        t.transmittance[block][lane] = 0.0f;
   }
 }
 
@@ -59,8 +73,7 @@ PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32
     const Lanes raw = exp2_lanes(exponent.log2_alpha);
     const Lanes alpha = or_zero(inside, smaller(raw, kAlphaMax));
     const Lanes before = load(t.transmittance[block]);
-    const Lanes through = 1.0f - alpha;
-    const Lanes next = before * through;
+    const Lanes next = before - alpha * before;
     const Mask alive = greater(next, kTransmittanceStop);
     const Lanes weight = or_zero(alive, alpha * before);
     store(t.transmittance[block], or_zero(alive, next));
@@ -71,12 +84,12 @@ PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32
       value = value + gradient * features[k];
       sums[kGeometrySums + k] = sums[kGeometrySums + k] + weight * gradient;
     }
-    const Lanes own = weight * value;
-    const Lanes remaining = load(t.remaining[block]) - own;
+    const Lanes remaining = load(t.remaining[block]) - weight * value;
     store(t.remaining[block], remaining);
-    // alpha dL/dalpha = alpha (T value - remaining / (1 - alpha)); no gradient at the 0.99 clamp.
-    const Mask moves = inside & alive & at_least(through, 1.0f - kAlphaMax + 1e-7f);
-    const Lanes dp = or_zero(moves, own - remaining * (alpha / through));
+    // alpha dL/dalpha = alpha (T value - remaining / (1 - alpha)); no gradient at the 0.99 clamp,
+    // none where alpha is zero.
+    const Lanes share = alpha * reciprocal(1.0f - alpha);
+    const Lanes dp = or_zero(less(alive, raw, kAlphaMax), weight * value - remaining * share);
     const Lanes px = dp * exponent.dx, py = dp * exponent.dy;
     sums[0] = sums[0] + dp;
     sums[1] = sums[1] + dp * exponent.u;

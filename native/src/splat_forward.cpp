@@ -19,13 +19,13 @@ struct Tile {
   uint16_t lists[kBlocksPerTile][kBatch];
   int lengths[kBlocksPerTile];
   uint16_t hits[kBatch];
-  uint32_t open;  // blocks with a living pixel
+  uint32_t open;     // blocks with a living pixel
+  uint32_t touched;  // blocks whose sums are set
 };
 
 template <int channels>
 PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y, Tile<channels>& t) {
-  t.open = 0;
-  memset(t.sums, 0, sizeof t.sums);
+  t.open = t.touched = 0;
   memset(t.alive, 0, sizeof t.alive);
   for (int block = 0; block < kBlocksPerTile; ++block) {
     store(t.transmittance[block], lanes(1.0f));
@@ -61,12 +61,11 @@ PERSONA_INLINE void pack_batch(const SplatJob& job, int tile_x, int tile_y, uint
         packed[kPackedHead + k] = k < job.channels ? features[k] : 0.0f;
     }
     t.hits[e] = 0;
-    const BlockRange range = blocks_of(job.boxes + 4 * (size_t)g, tile_x, tile_y);
-    for (int by = range.y0; by <= range.y1; ++by)
-      for (int bx = range.x0; bx <= range.x1; ++bx) {
-        const int block = 4 * by + bx;
-        t.lists[block][t.lengths[block]++] = (uint16_t)e;
-      }
+    uint32_t touched = blocks_of(job.boxes + 4 * (size_t)g, tile_x, tile_y) & t.open;
+    for (; touched != 0; touched &= touched - 1) {
+      const int block = __builtin_ctz(touched);
+      t.lists[block][t.lengths[block]++] = (uint16_t)e;
+    }
   }
 }
 
@@ -75,19 +74,21 @@ PERSONA_INLINE void draw_block(int block, Tile<channels>& t) {
   const Lanes x = block_x(block), y = block_y(block);
   Lanes transmittance = load(t.transmittance[block]);
   Mask alive = greater(load(t.alive[block]), 0.5f);
+  const bool fresh = ((t.touched >> block) & 1u) == 0;
   Lanes sums[channels];
-  for (int k = 0; k < channels; ++k) sums[k] = load(t.sums[block][k]);
+#pragma GCC unroll 32
+  for (int k = 0; k < channels; ++k) sums[k] = fresh ? lanes(0.0f) : load(t.sums[block][k]);
   const uint16_t bit = (uint16_t)(1u << block);
   bool open = true;
   for (int i = 0; i < t.lengths[block]; ++i) {
     const int e = t.lists[block][i];
     const float* packed = t.packed + e * Tile<channels>::kStride;
     const Exponent exponent = exponent_at(packed, x, y);
-    const Mask inside = at_least(exponent.log2_alpha, kLog2AlphaMin) & alive;
+    const Mask inside = at_least(alive, exponent.log2_alpha, kLog2AlphaMin);
     if (!any(inside)) continue;
     const Lanes alpha = or_zero(inside, smaller(exp2_lanes(exponent.log2_alpha), kAlphaMax));
-    const Lanes next = transmittance * (1.0f - alpha);
-    alive = alive & greater(next, kTransmittanceStop);
+    const Lanes next = transmittance - alpha * transmittance;
+    alive = greater(alive, next, kTransmittanceStop);
     const Lanes weight = or_zero(alive, alpha * transmittance);
     transmittance = select(alive, next, transmittance);
 #pragma GCC unroll 32
@@ -100,24 +101,34 @@ PERSONA_INLINE void draw_block(int block, Tile<channels>& t) {
   }
   store(t.transmittance[block], transmittance);
   store(t.alive[block], or_zero(alive, lanes(1.0f)));
+#pragma GCC unroll 32
   for (int k = 0; k < channels; ++k) store(t.sums[block][k], sums[k]);
+  t.touched |= bit;
   if (!open) t.open &= ~(1u << block);
 }
 
+// The lanes of one row of a block, to or from an image.
+PERSONA_INLINE void copy_row(float* to, const float* from, int columns) {
+  if (columns == kBlock) {
+    memcpy(to, from, sizeof(float) * kBlock);
+  } else {
+    for (int c = 0; c < columns; ++c) to[c] = from[c];
+  }
+}
+
 template <int channels>
-PERSONA_INLINE void write_tile(const SplatJob& job, int tile_x, int tile_y,
-                               const Tile<channels>& t) {
+PERSONA_INLINE void write_tile(const SplatJob& job, int tile_x, int tile_y, Tile<channels>& t) {
   const size_t plane = (size_t)job.width * job.height;
   for (int block = 0; block < kBlocksPerTile; ++block) {
     const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
     if (in.columns <= 0) continue;
+    if (((t.touched >> block) & 1u) == 0) memset(t.sums[block], 0, sizeof t.sums[block]);
     for (int r = 0; r < in.rows; ++r) {
       const size_t at = (size_t)(tile_y + (block / 4) * kBlock + r) * job.width + tile_x +
                         (block % 4) * kBlock;
-      const size_t bytes = sizeof(float) * in.columns;
-      memcpy(job.transmittance + at, t.transmittance[block] + 4 * r, bytes);
+      copy_row(job.transmittance + at, t.transmittance[block] + 4 * r, in.columns);
       for (int k = 0; k < job.channels; ++k)
-        memcpy(job.image + k * plane + at, t.sums[block][k] + 4 * r, bytes);
+        copy_row(job.image + k * plane + at, t.sums[block][k] + 4 * r, in.columns);
     }
   }
 }
@@ -146,7 +157,7 @@ void draw_tile(const SplatJob& job, int tile) {
     const int count = (int)(end - first < (uint32_t)kBatch ? end - first : (uint32_t)kBatch);
     pack_batch(job, tile_x, tile_y, first, end, count, t);
     for (int block = 0; block < kBlocksPerTile; ++block)
-      if ((t.open >> block) & 1u) draw_block(block, t);
+      if (t.lengths[block] != 0) draw_block(block, t);
     memcpy(job.hits + first, t.hits, sizeof(uint16_t) * count);
   }
   if (first < end) memset(job.hits + first, 0, sizeof(uint16_t) * (end - first));
