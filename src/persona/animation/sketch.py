@@ -57,7 +57,7 @@ PEEL_SECONDS: Final = 0.14
 """How long before a step the heel begins to rise [s]."""
 
 Axis = Literal["x", "y", "z"]
-Amount = float | Float[Tensor, " t"]
+Amount = float | Float[Tensor, "..."]
 """An angle [deg], constant or over time."""
 Turn = tuple[Axis, Amount]
 """Axis and angle [deg]."""
