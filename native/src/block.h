@@ -6,26 +6,23 @@
 
 namespace {
 
-// Pixel centres of the first block of a tile, relative to the tile's corner.
+// Pixel centres of the blocks of a tile, relative to the tile's corner.
 struct BlockGrid {
-  alignas(64) float x[16], y[16];
+  alignas(64) float x[4][16], y[4][16];  // by the block's column, and by its row
 };
 constexpr BlockGrid make_grid() {
   BlockGrid grid{};
-  for (int lane = 0; lane < 16; ++lane) {
-    grid.x[lane] = (float)(lane % persona::kBlock) + 0.5f;
-    grid.y[lane] = (float)(lane / persona::kBlock) + 0.5f;
-  }
+  for (int place = 0; place < 4; ++place)
+    for (int lane = 0; lane < 16; ++lane) {
+      grid.x[place][lane] = (float)(place * persona::kBlock + lane % persona::kBlock) + 0.5f;
+      grid.y[place][lane] = (float)(place * persona::kBlock + lane / persona::kBlock) + 0.5f;
+    }
   return grid;
 }
 constexpr BlockGrid kGrid = make_grid();
 
-PERSONA_INLINE Lanes block_x(int block) {
-  return load(kGrid.x) + (float)((block % 4) * persona::kBlock);
-}
-PERSONA_INLINE Lanes block_y(int block) {
-  return load(kGrid.y) + (float)((block / 4) * persona::kBlock);
-}
+PERSONA_INLINE Lanes block_x(int block) { return load(kGrid.x[block % 4]); }
+PERSONA_INLINE Lanes block_y(int block) { return load(kGrid.y[block / 4]); }
 
 // The exponent of a Gaussian at every pixel of a block.
 struct Exponent {

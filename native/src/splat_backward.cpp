@@ -5,7 +5,8 @@ namespace persona {
 namespace PERSONA_ISA {
 namespace {
 
-constexpr int kPrefetch = 8;  // entries ahead
+constexpr int kPrefetchGaussian = 16;  // entries ahead
+constexpr int kPrefetchSlot = 6;
 
 template <int channels>
 struct TileGradients {
@@ -31,12 +32,12 @@ PERSONA_INLINE Lanes load_block(const float* plane, size_t at, int width, BlockE
 }
 
 template <int channels>
-PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y,
+PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y, uint32_t blocks,
                                TileGradients<channels>& t) {
   const size_t plane = (size_t)job.width * job.height;
-  for (int block = 0; block < kBlocksPerTile; ++block) {
+  for (; blocks != 0; blocks &= blocks - 1) {
+    const int block = __builtin_ctz(blocks);
     const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
-    if (in.columns <= 0 || in.rows <= 0) continue;
     const size_t at = (size_t)(tile_y + (block / 4) * kBlock) * job.width + tile_x +
                       (block % 4) * kBlock;
     const Lanes grad_alpha = load_block(job.grad_alpha, at, job.width, in);
@@ -68,6 +69,9 @@ PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32
   for (int k = 0; k < kGeometrySums + channels; ++k) sums[k] = lanes(0.0f);
   for (; hits != 0; hits &= hits - 1) {
     const int block = __builtin_ctz(hits);
+    // Read the Gaussian anew for every block: broadcasts come free with a load, while copies kept
+    // over the loop would be spilled.
+    asm("" : "+r"(packed), "+r"(features));
     const Exponent exponent = exponent_at(packed, block_x(block), block_y(block));
     const Mask inside = at_least(exponent.log2_alpha, kLog2AlphaMin);
     const Lanes raw = exp2_lanes(exponent.log2_alpha);
@@ -77,13 +81,15 @@ PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32
     const Mask alive = greater(next, kTransmittanceStop);
     const Lanes weight = or_zero(alive, alpha * before);
     store(t.transmittance[block], or_zero(alive, next));
-    Lanes value = load(t.alpha[block]);
+    // Three chains, because one of twelve dependent additions would be waited for.
+    Lanes values[3] = {load(t.alpha[block]), lanes(0.0f), lanes(0.0f)};
 #pragma GCC unroll 32
     for (int k = 0; k < channels; ++k) {
       const Lanes gradient = load(t.image[block][k]);
-      value = value + gradient * features[k];
+      values[k % 3] = values[k % 3] + gradient * features[k];
       sums[kGeometrySums + k] = sums[kGeometrySums + k] + weight * gradient;
     }
+    const Lanes value = values[0] + values[1] + values[2];
     const Lanes remaining = load(t.remaining[block]) - weight * value;
     store(t.remaining[block], remaining);
     // alpha dL/dalpha = alpha (T value - remaining / (1 - alpha)); no gradient at the 0.99 clamp,
@@ -101,29 +107,49 @@ PERSONA_INLINE void add_entry(const float* packed, const float* features, uint32
   sum_lanes<kGeometrySums + channels>(sums, slot);
 }
 
+// Where the sums of a Gaussian in this tile go: its slots follow the tiles of its box.
+PERSONA_INLINE size_t slot_of(const SplatJob& job, size_t gaussian, int tile_column,
+                              int tile_row) {
+  const int16_t* box = job.boxes + 4 * gaussian;
+  const int columns = (box[1] >> 4) - (box[0] >> 4) + 1;
+  return job.slot_begin[gaussian] + (size_t)(tile_row - (box[2] >> 4)) * columns +
+         (tile_column - (box[0] >> 4));
+}
+
+PERSONA_INLINE void prefetch(const SplatJob& job, uint32_t s, uint32_t end, int tile_column,
+                             int tile_row) {
+  if (s + kPrefetchGaussian < end) {
+    const size_t later = job.entries[s + kPrefetchGaussian];
+    __builtin_prefetch(job.prepared + kPreparedStride * later);
+    __builtin_prefetch(job.boxes + 4 * later);
+    __builtin_prefetch(job.features + (size_t)job.channels * later);
+    __builtin_prefetch(job.slot_begin + later);
+  }
+  if (s + kPrefetchSlot < end) {
+    const size_t slot = slot_of(job, job.entries[s + kPrefetchSlot], tile_column, tile_row);
+    const float* out = job.slots + slot * job.slot_stride;
+    __builtin_prefetch(out, 1);
+    __builtin_prefetch(out + job.slot_stride - 1, 1);
+    __builtin_prefetch(job.slot_used + slot, 1);
+  }
+}
+
 template <int channels>
 void differentiate_tile(const SplatJob& job, int tile) {
   const uint32_t begin = job.tile_start[tile], end = job.tile_start[tile + 1];
-  if (begin == end) return;
   const int tile_column = tile % job.tiles_x, tile_row = tile / job.tiles_x;
   const int tile_x = tile_column * kTile, tile_y = tile_row * kTile;
+  uint32_t blocks = 0;
+  for (uint32_t s = begin; s < end; ++s) blocks |= job.hits[s];
   TileGradients<channels> t;
-  begin_tile(job, tile_x, tile_y, t);
+  begin_tile(job, tile_x, tile_y, blocks, t);
   float features[channels] = {};
   float packed[kPreparedStride];
   float sums[kGeometrySums + channels];
   for (uint32_t s = begin; s < end; ++s) {
     const size_t g = job.entries[s];
-    if (s + kPrefetch < end) {
-      const size_t later = job.entries[s + kPrefetch];
-      __builtin_prefetch(job.prepared + kPreparedStride * later);
-      __builtin_prefetch(job.boxes + 4 * later);
-      __builtin_prefetch(job.features + (size_t)job.channels * later);
-    }
-    const int16_t* box = job.boxes + 4 * g;
-    const int columns = (box[1] >> 4) - (box[0] >> 4) + 1;
-    const size_t slot = job.slot_begin[g] + (size_t)(tile_row - (box[2] >> 4)) * columns +
-                        (tile_column - (box[0] >> 4));
+    prefetch(job, s, end, tile_column, tile_row);
+    const size_t slot = slot_of(job, g, tile_column, tile_row);
     const uint32_t hits = job.hits[s];
     job.slot_used[slot] = hits != 0;
     if (hits == 0) continue;
