@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -34,6 +34,8 @@ FOLLOW_SECONDS: Final = 1.5
 """The camera that goes along averages the person's way over this time [s]."""
 
 
+@runtime_checkable
+@runtime_checkable
 class Posable(Protocol):
     """What can be posed: an avatar."""
 

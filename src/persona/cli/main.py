@@ -92,7 +92,11 @@ def _parse(module: Any, command: str, words: list[str]) -> Any:
 
     try:
         return tyro.cli(
-            module.Args, prog=f"persona {command}", description=module.__doc__, args=words
+            module.Args,
+            prog=f"persona {command}",
+            description=module.__doc__,
+            args=words,
+            config=(tyro.conf.FlagCreatePairsOff,),
         )
     except SystemExit as answered:
         return answered.code if isinstance(answered.code, int) else EXIT_USAGE

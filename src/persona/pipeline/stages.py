@@ -1,7 +1,7 @@
 """The stages between photo and avatar: what each takes, gives and depends on."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from persona.avatar import Avatar
 from persona.body import SmplxBody, load_body
@@ -23,6 +23,7 @@ class Measured:
     """Keys of `evaluation.metrics.METRICS`, and a few that only inform."""
 
 
+@runtime_checkable
 class Perceive(Protocol):
     """Photo -> Observation."""
 
@@ -31,6 +32,7 @@ class Perceive(Protocol):
         ...
 
 
+@runtime_checkable
 class Fit(Protocol):
     """Observation -> BodyFit."""
 
@@ -39,6 +41,7 @@ class Fit(Protocol):
         ...
 
 
+@runtime_checkable
 class Measure(Protocol):
     """Avatar -> numbers."""
 
