@@ -35,7 +35,6 @@ FOLLOW_SECONDS: Final = 1.5
 
 
 @runtime_checkable
-@runtime_checkable
 class Posable(Protocol):
     """What can be posed: an avatar."""
 
