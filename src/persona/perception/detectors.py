@@ -15,6 +15,9 @@ Picture: TypeAlias = UInt8[np.ndarray, "h w 3"]
 """sRGB bytes."""
 Plane: TypeAlias = Float[np.ndarray, "h w"]
 """One number a pixel."""
+SmallPicture: TypeAlias = UInt8[np.ndarray, "sh sw 3"]
+"""The same, at another size."""
+SmallPlane: TypeAlias = Float[np.ndarray, "sh sw"]
 
 DETECTION_SIZES = (640, 1024, 400)
 """Window sizes to look at [px]; whether someone is found depends on it."""
@@ -36,7 +39,7 @@ class Window:
         side = max(right - left, bottom - top) * (1 + 2 * margin)
         return cls((left + right - side) / 2, (top + bottom - side) / 2, side)
 
-    def cut(self, picture: Picture, *, pixels: int) -> Picture:
+    def cut(self, picture: Picture, *, pixels: int) -> SmallPicture:
         """Resample this window to ``pixels`` x ``pixels``; beyond the border, the mean colour."""
         scale = pixels / self.side
         # Shrinking by warpAffine alone would skip pixels: blur away first what cannot be kept.
@@ -53,7 +56,7 @@ class Window:
             borderValue=tuple(picture.mean((0, 1)).tolist()),
         )
 
-    def paste(self, values: Plane, *, height: int, width: int) -> Plane:
+    def paste(self, values: SmallPlane, *, height: int, width: int) -> Plane:
         """Bring a square of values over this window to the photo's size; zero elsewhere."""
         scale = self.side / values.shape[0]
         shift_x = self.left + 0.5 * scale - 0.5

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from persona.core.errors import PhotoError
@@ -69,8 +68,7 @@ def _below(person: Sighting, height: int) -> Flaw | None:
     """Legs or feet below the frame, or hidden inside it."""
     body, seen = person.body, person.visibility
     stand = "step back until the feet, with some floor, are in the picture"
-    knees_out = [body[knee, 1] > height and seen[knee] < 0.9 for knee in (25, 26)]
-    if all(knees_out):
+    if body[25:27, 1].min() > height:
         return Flaw(
             what="only the upper body is in the picture, legs and feet are outside the frame",
             invented="legs and feet were invented",
@@ -160,28 +158,24 @@ def _behind(person: Sighting) -> Flaw | None:
 def _seated(person: Sighting, height: int) -> Flaw | None:
     """Sitting: a pose nobody can hold without something to sit on.
 
-    A leg is bent, the centre of mass does not lie above the feet on the floor, and no foot on the
-    floor stands under its hip. Squats, lunges and one-legged poses fail one of the three.
+    A leg is bent, the hips are behind every foot on the floor, and neither the trunk leans nor
+    the arms reach forward to make up for it. Squats lean or reach (24 degrees and more on photos,
+    sitters 18 and less); lunges and one-legged poses keep the hips over a foot.
     """
-    if min(person.body[29:33, 1].max(), person.body[25:27, 1].max()) > height:
+    if max(person.body[29:33, 1].max(), person.body[25:27, 1].max()) > height:
         return None
     world = person.world
     legs = [world[list(leg)] for leg in (LEFT_LEG, RIGHT_LEG)]
-    lengths = [_length(leg) for leg in legs]
+    hips, shoulders = world[23:25].mean(0), world[11:13].mean(0)
     floor = min(float(leg[2:, 1].min()) for leg in legs)
-    lifted = (world[23:25, 1].mean() - world[27:29, 1].min()) / max(lengths)
-    lying = lifted < 0.2
-    bent = any(_thigh_angle(leg) > 45 and _knee_angle(leg) < 135 for leg in legs)
-    supports = [i for i, leg in enumerate(legs) if leg[2:, 1].min() < floor + 0.15]
-    feet = np.vstack([legs[i][2:, [0, 2]] for i in supports])
-    mass = _center_of_mass(world)
-    hull = cv2.convexHull(feet.astype(np.float32))
-    overhang = -cv2.pointPolygonTest(hull, (float(mass[0]), float(mass[2])), measureDist=True)
-    under = [
-        float(np.linalg.norm((legs[i][0] - legs[i][3:].mean(0))[[0, 2]])) < 0.25 * lengths[i]
-        for i in supports
-    ]
-    if not lying and not (bent and overhang > 0.08 and not any(under)):
+    lying = hips[1] - world[27:29, 1].min() < 0.2 * max(_length(leg) for leg in legs)
+    bent = any(_thigh_angle(leg) > 50 and _knee_angle(leg) < 135 for leg in legs)
+    # A foot more than a hand's breadth above the lowest one carries nothing.
+    supports = [leg for leg in legs if leg[2:, 1].min() < floor + 0.15]
+    behind = all(_aside(hips - leg[2:].mean(0)) > 0.14 for leg in supports)
+    upright = _angle(shoulders - hips, np.array([0.0, 1.0, 0.0])) < 20
+    reaching = _aside(world[15:17].mean(0) - shoulders) > 0.2
+    if not lying and not (bent and behind and upright and not reaching):
         return None
     return Flaw(
         what="the person is lying or sitting on the floor" if lying else "the person is seated",
@@ -210,21 +204,20 @@ def _length(leg: np.ndarray) -> float:
 
 def _thigh_angle(leg: np.ndarray) -> float:
     """Angle between the thigh and straight down [degrees]."""
-    thigh = leg[1] - leg[0]
-    return float(np.degrees(np.arccos(np.clip(-thigh[1] / np.linalg.norm(thigh), -1, 1))))
+    return _angle(leg[1] - leg[0], np.array([0.0, -1.0, 0.0]))
 
 
 def _knee_angle(leg: np.ndarray) -> float:
     """Angle inside the knee; a straight leg has 180 [degrees]."""
-    thigh, shin = leg[0] - leg[1], leg[2] - leg[1]
-    cosine = thigh @ shin / (np.linalg.norm(thigh) * np.linalg.norm(shin))
+    return _angle(leg[0] - leg[1], leg[2] - leg[1])
+
+
+def _angle(a: np.ndarray, b: np.ndarray) -> float:
+    """Angle between two directions [degrees]."""
+    cosine = a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-9)
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def _center_of_mass(world: np.ndarray) -> np.ndarray:
-    """Centre of mass [m] from joint positions and the usual shares of body segments."""
-    ears, shoulders, elbows = (world[i : i + 2].mean(0) for i in (7, 11, 13))
-    hips, knees, ankles = (world[i : i + 2].mean(0) for i in (23, 25, 27))
-    trunk = 0.55 * shoulders + 0.45 * hips
-    thighs, shins = 0.55 * hips + 0.45 * knees, 0.5 * (knees + ankles)
-    return 0.08 * ears + 0.5 * trunk + 0.2 * thighs + 0.12 * shins + 0.1 * elbows
+def _aside(offset: np.ndarray) -> float:
+    """Horizontal length [m]."""
+    return float(np.hypot(offset[0], offset[2]))

@@ -1,6 +1,7 @@
 """Where sleeves, hems, shoes and waist end, read from colours along the limbs."""
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -17,6 +18,10 @@ TONE = np.array([0.55, 1.0, 1.0])
 """Weights of Lab in a colour step: shading moves lightness more than cloth does."""
 STATION = 0.025
 """Step along a limb, in bones: about one centimetre."""
+LegProfile: TypeAlias = tuple[
+    Float[np.ndarray, " n"], Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]
+]
+"""Stations along a leg, colours there, and whether they were seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +68,10 @@ def read_garments(figure: Figure) -> Garments:
     """Find the borders of clothes on the limbs and at the waist."""
     figure = replace(figure, skin=_with_limbs(figure))
     shirt = _shirt(figure)
-    sleeves = tuple(_sleeve(figure, arm, shirt) for arm in ARMS)
+    sleeves = (_sleeve(figure, ARMS[0], shirt), _sleeve(figure, ARMS[1], shirt))
     legs = [_leg_profile(figure, leg) for leg in LEGS]
     hems = _hems(figure, legs)
-    ankles = tuple(_step_between(leg, 1.62, 2.15, usual=1.95) for leg in legs)
+    ankles = (_ankle(legs[0]), _ankle(legs[1]))
     waist, contrast = _waist(figure, min(hems))
     skirt = _skirt(figure, min(hems))
     return Garments(
@@ -182,15 +187,13 @@ def _sleeve(figure: Figure, arm: tuple[int, int, int], shirt: Mixture | None) ->
     return float(stations[best]) if best < len(stations) else 2.3
 
 
-def _leg_profile(
-    figure: Figure, leg: tuple[int, int, int]
-) -> tuple[np.ndarray, Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]:
+def _leg_profile(figure: Figure, leg: tuple[int, int, int]) -> LegProfile:
     """Stations, colours and visibility along a leg, from above the hip to below the ankle."""
     stations = np.arange(-0.1, 2.3, STATION)
     return stations, *_profile(figure, figure.body[list(leg)], stations, 0.1 * figure.torso)
 
 
-def _hems(figure: Figure, legs: list) -> tuple[float, float]:
+def _hems(figure: Figure, legs: list[LegProfile]) -> tuple[float, float]:
     """Where skin begins on each leg; both legs are bare or neither is."""
     hems, gains, shares = [], [], []
     for stations, profile, usable in legs:
@@ -228,15 +231,15 @@ def _jump(profile: Float[np.ndarray, "n 3"], k: int, reach: int) -> float:
     return float(np.linalg.norm((after - before) * TONE))
 
 
-def _step_between(leg: tuple, low: float, high: float, *, usual: float) -> float:
-    """The largest colour step along a part of a leg, preferring the usual place."""
+def _ankle(leg: LegProfile) -> float:
+    """Where the shoe begins: the largest colour step, preferring the place above the ankle."""
+    usual = 1.95
     stations, profile, usable = leg
-    places = [k for k in np.flatnonzero((stations > low) & (stations < high)) if usable[k]]
-    if not places:
+    places = np.flatnonzero((stations > 1.62) & (stations < 2.15) & usable)
+    if not len(places):
         return usual
-    scores = [
-        _jump(profile, k, 4) * np.exp(-0.5 * ((stations[k] - usual) / 0.2) ** 2) for k in places
-    ]
+    weights = np.exp(-0.5 * ((stations[places] - usual) / 0.2) ** 2)
+    scores = weights * [_jump(profile, int(k), 4) for k in places]
     best = int(np.argmax(scores))
     return float(stations[places[best]]) if scores[best] > 5 else usual
 

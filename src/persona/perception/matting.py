@@ -9,7 +9,15 @@ import scipy.sparse.linalg
 from jaxtyping import Bool, Float
 
 from persona.perception.colours import fit_mixture, log_density
-from persona.perception.detectors import Detectors, Picture, Plane, Sighting, Window
+from persona.perception.detectors import (
+    Detectors,
+    Picture,
+    Plane,
+    Sighting,
+    SmallPicture,
+    SmallPlane,
+    Window,
+)
 
 CUT_HEIGHT = 720
 """Person height at which colours decide about pixels [px]: a finger is four pixels wide there."""
@@ -284,7 +292,7 @@ def _without_islands(
     return kept
 
 
-def _snap_to_edges(crop: Picture, small: Picture, inside: Plane) -> Plane:
+def _snap_to_edges(crop: Picture, small: SmallPicture, inside: SmallPlane) -> Plane:
     """Turn a hard mask at working size into coverage at full size, along the picture's edges."""
     # Fast guided filter: the local linear model is solved at the small size and applied to the
     # full picture, so edges come out as sharp as the photo has them.

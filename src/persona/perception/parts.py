@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from persona.perception.colours import Mixture, fit_mixture, log_density
-from persona.perception.detectors import Picture, Plane, Sighting
+from persona.perception.detectors import Picture, Plane, Sighting, SmallPicture
 from persona.perception.garments import ARMS, LEGS, Figure, Garments, read_garments
 from persona.perception.skin import face_area, skin_colours, skin_distance
 from persona.records.observation import Part
@@ -56,7 +56,7 @@ def label_parts(picture: Picture, mask: Plane, person: Sighting) -> Int[np.ndarr
 
 def _figure(
     crop: Picture, mask: Plane, person: Sighting, corner: tuple[int, int], scale: float
-) -> tuple[Figure, Picture]:
+) -> tuple[Figure, SmallPicture]:
     """Bring picture and landmarks to working size."""
     size = (max(round(crop.shape[1] * scale), 8), max(round(crop.shape[0] * scale), 8))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)

@@ -82,7 +82,7 @@ def find_people(
     while len(people) < MOST_PEOPLE:
         found = first_look(rest, detectors, thorough=not people)
         if found is None and people:
-            found = _look_beside(rest, detectors, people[0])
+            found = _look_beside(rest, detectors, people)
         if found is None:
             break
         people.append(closer_look(rest, detectors, found))
@@ -93,16 +93,21 @@ def find_people(
     return sorted(people, key=lambda one: float(one.body[[11, 12, 23, 24], 0].mean())), strangers
 
 
-def _look_beside(picture: Picture, detectors: Detectors, person: Sighting) -> Sighting | None:
-    """Look to both sides of a person, at the scale at which somebody equally large shows."""
+def _look_beside(picture: Picture, detectors: Detectors, people: list[Sighting]) -> Sighting | None:
+    """Look along the picture at the scale at which somebody as large as the first one shows."""
     height, width = picture.shape[:2]
-    window = Window.around(person.box(), margin=0.15)
-    for step in (-0.8, 0.8):
-        beside = Window(window.left + step * window.side, window.top, window.side)
-        seen = min(beside.left + beside.side, width) - max(beside.left, 0)
-        if seen < 0.35 * window.side or window.side > 1.5 * max(height, width):
+    left, top, right, bottom = people[0].box()
+    side = 1.3 * max(right - left, bottom - top)
+    if side > 1.5 * max(height, width):
+        return None
+    middle = (top + bottom) / 2
+    taken = [one.box() for one in people]
+    for x in np.arange(0.2 * side, width, 0.4 * side):
+        # Somebody found covers this place, or too little of the picture is left beside them.
+        if any(box[0] - 0.1 * side < x < box[2] + 0.1 * side for box in taken):
             continue
-        found = detectors.person(picture, beside, pixels=512)
+        window = Window(x - 0.5 * side, middle - 0.5 * side, side)
+        found = detectors.person(picture, window, pixels=512)
         if found is not None and confirmed(picture, detectors, found):
             return found
     return None

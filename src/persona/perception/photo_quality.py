@@ -60,7 +60,8 @@ def _drawn(picture: Picture, person: Sighting) -> str | None:
 
     The spread of lightness over a face is 11-26 on photos of people and 8 on a drawing.
     """
-    if person.face is None:
+    if person.face is None or float(np.ptp(person.face[:, 1])) < 70:
+        # Small faces lose their shading to blur.
         return None
     drawn = np.zeros(picture.shape[:2], np.uint8)
     hull = cv2.convexHull(np.round(person.face[:, :2]).astype(np.int32))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from persona.core.errors import PhotoError
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting
 from persona.perception.framing import require_whole_person
 from persona.perception.matting import person_mask, with_portrait
@@ -33,7 +34,9 @@ class PerceivePhoto:
         picture = picture_on_grey(photo)
         with Detectors() as detectors:
             found = choose_person(picture, detectors, name=photo.name, person=self.person)
-            if photo.alpha is None:
+            alpha = _coverage(photo)
+            cut_out = photo.alpha is not None and is_cut_out(alpha, found)
+            if not cut_out:
                 found = with_portrait(picture, detectors, found)
         warnings = require_whole_person(
             found,
@@ -42,12 +45,16 @@ class PerceivePhoto:
             height=photo.height,
             allow_partial=self.allow_partial,
         )
-        if photo.alpha is not None:
-            mask = photo.alpha.numpy().astype(np.float32)
-        else:
-            mask = person_mask(picture, found)
+        mask = alpha if cut_out else person_mask(picture, found) * alpha
+        _require_pixels(mask, photo.name)
         warnings += quality_warnings(picture, mask, found)
-        return gather(photo, found, mask, label_parts(picture, mask, found), warnings)
+        return gather(
+            found,
+            mask,
+            label_parts(picture, mask, found),
+            mask_source="alpha" if cut_out else "segmenter",
+            warnings=warnings,
+        )
 
 
 def perceive(
@@ -66,20 +73,46 @@ def picture_on_grey(photo: Photo) -> Picture:
     return (rgb * 255 + 0.5).astype(np.uint8)
 
 
+def _coverage(photo: Photo) -> Plane:
+    """The photo's own alpha, or one everywhere."""
+    if photo.alpha is None:
+        return np.ones((photo.height, photo.width), np.float32)
+    return photo.alpha.numpy().astype(np.float32)
+
+
+def is_cut_out(alpha: Plane, person: Sighting) -> bool:
+    """Whether a photo's alpha is this person's outline, not a rounded corner or a whole group."""
+    covered, seen = alpha > 0.5, person.mask > 0.5
+    return bool((covered & seen).sum() > 0.6 * (covered | seen).sum())
+
+
+def _require_pixels(mask: Plane, name: str) -> None:
+    if (mask > 0.5).sum() < 100:
+        raise PhotoError(
+            f"the person in {name} could not be told from the background",
+            why="hardly a pixel was certain to be the person's",
+            fix="use a sharper photo, or one with another background",
+        )
+
+
 def gather(
-    photo: Photo, person: Sighting, mask: Plane, parts: np.ndarray, warnings: tuple[str, ...]
+    person: Sighting, mask: Plane, parts: np.ndarray, *, mask_source: str, warnings: tuple[str, ...]
 ) -> Observation:
     """Put everything into one record."""
     rows, columns = np.nonzero(mask > 0.5)
-    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
     def tensor(values: np.ndarray | None) -> torch.Tensor | None:
         return None if values is None else torch.from_numpy(values.astype(np.float32))
 
     return Observation(
         mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
-        mask_source="alpha" if photo.alpha is not None else "segmenter",
-        box=tuple(float(edge) for edge in box),
+        mask_source=mask_source,
+        box=(
+            float(columns.min()),
+            float(rows.min()),
+            float(columns.max() + 1),
+            float(rows.max() + 1),
+        ),
         body=torch.from_numpy(person.body.astype(np.float32)),
         body_confidence=torch.from_numpy(person.visibility.astype(np.float32)),
         body_world=torch.from_numpy(person.world.astype(np.float32)),
