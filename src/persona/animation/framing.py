@@ -72,8 +72,11 @@ def follow_path(motion: Motion) -> Float[Tensor, "t 3"]:
         middle = (motion.params.transl - share[:, None] * way).mean(0)
         return (share[:, None] * way + middle) * flat
     radius = min(round(FOLLOW_SECONDS / 2 * motion.fps), motion.frame_count - 1)
-    path = motion.params.transl.T[:, None]
-    padded = torch.nn.functional.pad(path, (radius, radius), mode="replicate")
+    path = motion.params.transl
+    # Turned about its ends, so that somebody who walks in is not met by a camera that stands.
+    before = 2 * path[:1] - path[1 : radius + 1].flip(0)
+    after = 2 * path[-1:] - path[-radius - 1 : -1].flip(0)
+    padded = torch.cat([before, path, after]).T[:, None]
     kernel = torch.hann_window(2 * radius + 3, periodic=False)[1:-1]
     smooth = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])
     return smooth[:, 0].T * flat

@@ -93,10 +93,10 @@ def join(
     steps = max(1, round(seconds * motion.fps))
     pieces = [motion.params]
     if start is not None:
-        pieces.insert(0, _between(start, motion.params.frame(0), steps))
+        pieces.insert(0, _between(start, motion.params.frame(0), torch.arange(steps) / steps))
     if end is not None:
-        back = _between(motion.params.frame(motion.frame_count - 1), end, steps + 1)
-        pieces.append(_pick(back, torch.arange(1, steps + 1)))
+        last = motion.params.frame(motion.frame_count - 1)
+        pieces.append(_between(last, end, torch.arange(1, steps + 1) / steps))
     names = [f.name for f in fields(BodyParams)]
     joined = {name: torch.cat([getattr(piece, name) for piece in pieces]) for name in names}
     return replace(motion, params=BodyParams(**joined), loops=False)
@@ -134,10 +134,10 @@ def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
     return _mix(_pick(params, low), _pick(params, high), share)
 
 
-def _between(start: BodyParams, end: BodyParams, steps: int) -> BodyParams:
-    """Give ``steps`` poses from ``start`` (included) towards ``end`` (excluded), eased."""
-    share = ease(torch.arange(steps, dtype=torch.float64), 0.0, float(steps))
-    return _mix(_held(start, steps), _held(end, steps), share.to(start.transl.dtype))
+def _between(start: BodyParams, end: BodyParams, shares: Float[Tensor, " m"]) -> BodyParams:
+    """Give poses at ``shares`` of the way from one to the other, eased."""
+    count = shares.shape[0]
+    return _mix(_held(start, count), _held(end, count), ease(shares, 0.0, 1.0))
 
 
 def _held(params: BodyParams, steps: int) -> BodyParams:

@@ -30,7 +30,8 @@ def write_depth_png(path: Path, depth: Float[Tensor, "h w"]) -> None:
         InputError: Something is farther away than 65.535 m, or behind the camera.
     """
     nearest, farthest = float(depth.min()), float(depth.max())
-    if nearest < 0 or farthest > DEEPEST:
+    # Written so that NaN is refused too; half a millimetre more still rounds down.
+    if not (nearest >= 0 and farthest < DEEPEST + 0.5 / MILLIMETRES):
         raise InputError(
             f"depth spans {nearest:.3g} to {farthest:.3g} m",
             why=f"16-bit millimetres hold 0 to {DEEPEST} m",

@@ -1,0 +1,148 @@
+"""`persona animate` and `persona render`, run as a person would run them."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from persona.cli.main import main
+
+
+def pixels_of(path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def animate(folder, out, *words: str) -> int:
+    return main(["animate", str(folder), "--out", str(out), "--size", "64", *words])
+
+
+def render(folder, out, *words: str) -> int:
+    return main(["render", str(folder), "--out", str(out), *words])
+
+
+def test_a_video_of_the_asked_size_rate_and_length(avatar_folder, tmp_path):
+    out = tmp_path / "walk.mp4"
+    words = ["--motion", "walk", "--seconds", "1.0", "--fps", "12", "--width", "50"]
+    assert animate(avatar_folder, out, *words, "--from-photo") == 0
+    with av.open(str(out)) as video:
+        stream = video.streams.video[0]
+        assert (stream.width, stream.height) == (50, 64)
+        assert float(stream.average_rate) == 12
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert len(frames) == 24  # a second of transition, a second of walk
+    assert frames[0][0, 0].min() > 250  # white
+    assert (frames[5].min(-1) < 120).any()  # somebody
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 60  # who moves
+
+
+def test_a_transparent_video_and_pictures(avatar_folder, tmp_path):
+    words = ["--seconds", "0.2", "--background", "transparent", "--camera", "turntable"]
+    assert animate(avatar_folder, tmp_path / "turn.webm", "--motion", "idle", *words) == 0
+    assert (tmp_path / "turn.webm").stat().st_size > 500
+    assert animate(avatar_folder, tmp_path / "frames", "--motion", "idle", *words) == 0
+    pictures = sorted((tmp_path / "frames").iterdir())
+    assert [p.name for p in pictures] == [f"{k:05d}.png" for k in range(6)]
+    assert pixels_of(pictures[0]).shape[2] == 4
+
+
+def test_events_tell_programs_what_was_made(avatar_folder, tmp_path, capsys):
+    out = tmp_path / "wave.mp4"
+    assert animate(avatar_folder, out, "--motion", "wave", "--seconds", "0.1", "--json") == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["event"] == "result"
+    assert result["out"] == str(out)
+    assert result["frames"] == 3
+
+
+@pytest.mark.parametrize(
+    ("out", "words", "said"),
+    [
+        ("x.gif", [], "cannot be written"),
+        ("x.mp4", ["--background", "transparent"], "H.264 has no transparency"),
+        ("x.mp4", ["--seconds", "0"], "above 0"),
+        ("x.mp4", ["--fps", "-3"], "above 0"),
+        ("x.mp4", ["--background", "absent.jpg"], "no such file"),
+        ("x.mp4", ["--crf", "99"], "quality scale"),
+    ],
+)
+def test_impossible_animations_leave_nothing(avatar_folder, tmp_path, capsys, out, words, said):
+    assert animate(avatar_folder, tmp_path / out, "--seconds", "0.1", *words) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_avatar_is_told(tmp_path, capsys):
+    assert animate(tmp_path / "nobody.persona", tmp_path / "x.mp4") == 2
+    assert "fix:" in capsys.readouterr().err
+
+
+def test_the_photos_camera_gives_the_photos_pixels(avatar, avatar_folder, tmp_path):
+    out = tmp_path / "photo.png"
+    assert render(avatar_folder, out) == 0
+    drawn = pixels_of(out).astype(float) / 255
+    assert drawn.shape == (200, 140, 4)
+    expected = avatar.render(avatar.photo_params, avatar.photo_camera)
+    np.testing.assert_allclose(drawn[..., 3], expected.alpha, atol=0.6 / 255)
+    # The middle of what is drawn is where the camera says the person is.
+    means = avatar.pose(avatar.photo_params).means
+    pixels, _ = avatar.photo_camera.project(means)
+    rows, columns = np.nonzero(drawn[..., 3] > 0.5)
+    for found, wanted in ((columns, pixels[:, 0]), (rows, pixels[:, 1])):
+        assert abs(found.min() - float(wanted.min())) < 3.5
+        assert abs(found.max() + 1 - float(wanted.max())) < 3.5
+
+
+def test_size_scales_the_photos_camera(avatar_folder, tmp_path):
+    assert render(avatar_folder, tmp_path / "big.png", "--size", "400") == 0
+    assert pixels_of(tmp_path / "big.png").shape == (400, 280, 4)
+
+
+def test_depth_alpha_and_normals(avatar, avatar_folder, tmp_path):
+    for channel in ("alpha", "depth", "normal"):
+        assert render(avatar_folder, tmp_path / f"{channel}.png", "--channel", channel) == 0
+    depth = pixels_of(tmp_path / "depth.png")
+    assert depth.dtype == np.uint16
+    alpha = pixels_of(tmp_path / "alpha.png")[..., 0]
+    chest = avatar.photo_camera.project(torch.tensor([[0.1, 0.2, -3.0]]))[0][0].long()
+    row, column = int(chest[1]), int(chest[0])
+    assert alpha[row, column] > 250
+    assert 2700 < depth[row, column] < 3000  # 3 m less half a chest
+    assert depth[0, 0] == 0
+    normal = pixels_of(tmp_path / "normal.png")
+    assert normal[row, column, 2] > 200  # blue: towards the viewer
+
+
+@pytest.mark.parametrize("camera", ["front", "side", "back"])
+def test_named_cameras(avatar_folder, tmp_path, camera):
+    out = tmp_path / "x.png"
+    words = ["--camera", camera, "--size", "96", "--pose", "canonical", "--background", "white"]
+    assert render(avatar_folder, out, *words) == 0
+    picture = pixels_of(out)
+    assert picture.shape[0] == 96
+    assert picture.shape[2] == 3
+    assert picture[0, 0].tolist() == [255, 255, 255]
+    assert picture.min() < 120
+
+
+def test_turntable_is_eight_views(avatar_folder, tmp_path):
+    assert render(avatar_folder, tmp_path / "t.png", "--camera", "turntable", "--size", "48") == 0
+    assert pixels_of(tmp_path / "t.png").shape[1] % 8 == 0
+
+
+def test_a_pose_from_a_file(avatar, avatar_folder, tmp_path):
+    np.savez(tmp_path / "pose.npz", full_pose=avatar.photo_params.full_pose.numpy())
+    assert render(avatar_folder, tmp_path / "a.png", "--pose", str(tmp_path / "pose.npz")) == 0
+    assert render(avatar_folder, tmp_path / "b.png") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_renders_that_cannot_be(avatar_folder, tmp_path, capsys):
+    assert render(avatar_folder, tmp_path / "x.jpg") == 2
+    assert "PNG" in capsys.readouterr().err
+    assert render(avatar_folder, tmp_path / "x.png", "--pose", "absent.npz") == 2
+    assert "no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
