@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kDigitBits = 11;
 constexpr int kDigits = 1 << kDigitBits;
-constexpr int kScatterChunks = 16;       // at most; histograms are chunks x tiles
+constexpr int kScatterChunks = 8;  // at most; histograms are chunks x tiles
 constexpr int64_t kSmallestChunk = 4096;
 
 struct Chunks {

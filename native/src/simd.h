@@ -40,13 +40,19 @@ PERSONA_INLINE Lanes lanes(float x) {
   return r;
 }
 
+// Vector by vector: a memcpy of the whole would go through memory in 16-byte pieces, and reading
+// those back as one vector stalls. `p` is 64-byte aligned.
+typedef Vec AliasVec __attribute__((may_alias));
+
 PERSONA_INLINE Lanes load(const float* p) {
   Lanes r;
-  memcpy(&r, p, sizeof r);
+  for (int k = 0; k < kParts; ++k) r.part[k] = *(const AliasVec*)(p + kWidth * k);
   return r;
 }
 
-PERSONA_INLINE void store(float* p, const Lanes& a) { memcpy(p, &a, sizeof a); }
+PERSONA_INLINE void store(float* p, const Lanes& a) {
+  for (int k = 0; k < kParts; ++k) *(AliasVec*)(p + kWidth * k) = a.part[k];
+}
 
 #define PERSONA_LANE_OPERATOR(op)                                       \
   PERSONA_INLINE Lanes operator op(const Lanes& a, const Lanes& b) {    \
