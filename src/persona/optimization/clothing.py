@@ -55,8 +55,17 @@ class DressedBody:
     """Overlap of body and shells with the mask."""
 
 
-def dress(body: SmplxBody, fit: BodyFit, view: WorkingView) -> DressedBody:
-    """Grow shoes, cloth and hair around the fitted body until it fills the mask."""
+def dress(
+    body: SmplxBody, fit: BodyFit, view: WorkingView, *, hidden: frozenset[Limb] = frozenset()
+) -> DressedBody:
+    """Grow shoes, cloth and hair around the fitted body until it fills the mask.
+
+    Args:
+        body: The body of ``fit``.
+        fit: The naked body in the photo.
+        view: What it must fill.
+        hidden: Hands that the photo does not show; what covers them becomes a web.
+    """
     posed = body.forward(
         fit.params,
         joint_offsets=fit.identity.joint_offsets,
@@ -87,7 +96,8 @@ def dress(body: SmplxBody, fit: BodyFit, view: WorkingView) -> DressedBody:
     rest_offsets = torch.linalg.solve(linear, offsets[..., None])[..., 0]
     dressed_camera = in_camera + grown.offsets
     limbs = vertex_limbs(weights)
-    layers = _layers(dressed_camera, faces, limbs, view)
+    shown = ~np.isin(limbs[faces], list(hidden)).any(1)
+    layers = _layers(dressed_camera, faces, shown, limbs, view)
     shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights)
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
@@ -118,34 +128,38 @@ def uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
 
 
 def _layers(
-    vertices: np.ndarray, faces: np.ndarray, limbs: np.ndarray, view: WorkingView
+    vertices: np.ndarray, faces: np.ndarray, shown: np.ndarray, limbs: np.ndarray, view: WorkingView
 ) -> BodyLayers:
-    """Look at the dressed mesh through the photo's camera."""
-    face_ids, _, depth = rasterize_mesh(
-        torch.from_numpy(project(vertices, view.camera)).float(),
-        torch.from_numpy(vertices[:, 2]).float(),
-        torch.from_numpy(faces),
-        width=view.camera.width,
-        height=view.camera.height,
-    )
-    ids = face_ids.numpy()
-    covered = ids >= 0
-    head_face = (limbs[faces] == Limb.HEAD).all(1)
+    """Look at the dressed mesh through the photo's camera, without the hands it hides."""
+    ids, front = _draw(vertices, faces[shown], view)
+    _, hidden = _draw(vertices, faces[~shown], view)
+    head_faces = (limbs[faces[shown]] == Limb.HEAD).all(1)
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
-    back_ids, _, back_depth = rasterize_mesh(
-        torch.from_numpy(project(vertices, view.camera)).float(),
-        torch.from_numpy(far - vertices[:, 2]).float(),
-        torch.from_numpy(faces[head_face]),
+    mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
+    _, back = _draw(mirrored, faces[shown][head_faces], view, pixels=project(vertices, view.camera))
+    return BodyLayers(
+        covered=ids >= 0,
+        front=front,
+        on_head=(ids >= 0) & head_faces[np.maximum(ids, 0)],
+        hidden_hand=hidden,
+        head_back=far - back,
+    )
+
+
+def _draw(
+    vertices: np.ndarray, faces: np.ndarray, view: WorkingView, *, pixels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a mesh; the face of every pixel (-1 for none) and its depth (infinite for none)."""
+    pixels = project(vertices, view.camera) if pixels is None else pixels
+    ids, _, depth = rasterize_mesh(
+        torch.from_numpy(pixels).float(),
+        torch.from_numpy(vertices[:, 2].copy()).float(),
+        torch.from_numpy(faces.copy()),
         width=view.camera.width,
         height=view.camera.height,
     )
-    return BodyLayers(
-        covered=covered,
-        front=np.where(covered, depth.numpy(), np.inf),
-        on_head=covered & head_face[np.maximum(ids, 0)],
-        head_back=np.where(back_ids.numpy() >= 0, far - back_depth.numpy(), -np.inf),
-    )
+    return ids.numpy(), np.where(ids.numpy() >= 0, depth.numpy(), np.inf)
 
 
 def _shells(
@@ -189,12 +203,5 @@ def _front(
     for shell in shells:
         if len(shell.faces) == 0:
             continue
-        ids, _, depth = rasterize_mesh(
-            torch.from_numpy(project(shell.vertices, view.camera)).float(),
-            torch.from_numpy(shell.vertices[:, 2]).float(),
-            torch.from_numpy(shell.faces.copy()),
-            width=view.camera.width,
-            height=view.camera.height,
-        )
-        front = np.where(ids.numpy() >= 0, np.minimum(front, depth.numpy()), front)
+        front = np.minimum(front, _draw(shell.vertices, shell.faces, view)[1])
     return front, np.isfinite(front)

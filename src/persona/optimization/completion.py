@@ -29,6 +29,12 @@ DETAIL_LIMIT = {
 """Largest deviation of a copied detail from its slice's colour, so that no print is copied."""
 DETAIL_NEIGHBORS = 48
 """Detail is what differs from the mean of so many neighbours: a patch 4 cm wide on a torso."""
+LAYER_BORDER = 0.012
+"""Cloth nearer than this to another layer is not copied [m]."""
+VOTERS = 15
+"""Seen Gaussians that decide what an unseen one of the torso shows."""
+ENOUGH = 60
+"""Seen Gaussians from which a limb's colours can be read."""
 OUTER = 0.45
 """Beyond this share of the half-width a torso's front shows the cloth that also covers the back."""
 
@@ -68,19 +74,43 @@ def spread_parts(surface: Surface) -> np.ndarray:
         source = mine & known if (mine & known).sum() >= 200 else both & known
         if limb is Limb.HEAD or not source.any():
             continue
-        place = np.round(along(limb, surface.rest) / SLICE).astype(int)
-        low = place[both].min()
-        bins = place[both].max() - low + 1
-        weight = _outer_weight(limb, surface.rest)
-        votes = np.zeros((bins, len(Part)))
-        np.add.at(votes, (place[source] - low, surface.part[source]), weight[source])
-        votes = gaussian_filter1d(votes, 1.0, axis=0, mode="nearest")
-        winner = votes.argmax(1)
-        filled = np.where(votes.sum(1) > 1e-3)[0]
-        nearest = filled[np.abs(np.arange(bins)[:, None] - filled).argmin(1)]
-        unknown = mine & ~known
-        part[unknown] = winner[nearest][place[unknown] - low]
+        unknown = np.where(mine & ~known)[0]
+        if limb is Limb.TORSO:
+            part[unknown] = _torso_parts(surface, np.where(source)[0], unknown)
+        else:
+            part[unknown] = _slice_parts(surface, limb, np.where(source)[0], unknown)
     return part
+
+
+def _slice_parts(
+    surface: Surface, limb: Limb, source: np.ndarray, unknown: np.ndarray
+) -> np.ndarray:
+    """Take the commonest part of each slice; slices that show nothing take the nearest's."""
+    place = np.round(along(limb, surface.rest) / SLICE).astype(int)
+    low = place[np.r_[source, unknown]].min()
+    bins = place[np.r_[source, unknown]].max() - low + 1
+    votes = np.zeros((bins, len(Part)))
+    np.add.at(votes, (place[source] - low, surface.part[source]), 1.0)
+    votes = gaussian_filter1d(votes, 1.0, axis=0, mode="nearest")
+    filled = np.where(votes.sum(1) > 1e-3)[0]
+    nearest = filled[np.abs(np.arange(bins)[:, None] - filled).argmin(1)]
+    return votes.argmax(1)[nearest][place[unknown] - low]
+
+
+def _torso_parts(surface: Surface, source: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Ask the front of the same height, but never its middle: an open collar stays in front."""
+    rest = surface.rest
+    heights = np.round(rest[:, 1] / (2 * SLICE)).astype(int)
+    inner = np.zeros(len(rest))
+    for level in np.unique(heights[source]):
+        members = source[heights[source] == level]
+        inner[heights == level] = OUTER * np.percentile(np.abs(rest[members, 0]), 95)
+    asked = np.stack([np.maximum(np.abs(rest[:, 0]), inner), rest[:, 1]], 1)
+    tree = cKDTree(np.stack([np.abs(rest[source, 0]), rest[source, 1]], 1))
+    ids = tree.query(asked[unknown], min(VOTERS, len(source)))[1].reshape(len(unknown), -1)
+    votes = np.zeros((len(unknown), len(Part)))
+    np.add.at(votes, (np.arange(len(unknown))[:, None], surface.part[source][ids]), 1.0)
+    return votes.argmax(1)
 
 
 def _complete_group(
@@ -91,13 +121,17 @@ def _complete_group(
     if len(target) == 0:
         return
     known = surface.seen & (surface.part == part)
+    if part is Part.HAIR and (known & surface.hair_shell).sum() >= ENOUGH:
+        # The scalp under it lies elsewhere: the shell is laid out as in the photo.
+        known &= surface.hair_shell
     source = np.where(known & (surface.limb == limb))[0]
-    if len(source) < 60:
+    if len(source) < ENOUGH:
         source = np.where(known & np.isin(surface.limb, (limb, MIRROR[limb])))[0]
-    if len(source) < 60:
-        source = np.where(known)[0]
-    if len(source) < 12:
-        source = np.where(surface.seen)[0]
+    if len(source) < ENOUGH:
+        # Nothing of this limb is known: borrow the plain colour from the rest of the person.
+        anywhere = np.where(known)[0] if known.any() else np.where(surface.seen)[0]
+        guess[target] = np.median(surface.color[anywhere], 0)
+        return
     source = source[_main_cloth(surface, source, limb, part)]
     if limb is Limb.HEAD and part is Part.SKIN:
         # Lips and brows lie in slices of the face; the sides of a head have neither.
@@ -140,6 +174,11 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
         reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
         keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
+    if keep.all() or keep.sum() <= 50:
+        return everything
+    # What borders on the inner layer is still shaded or mixed with it.
+    strangers = cKDTree(surface.rest[source[~keep]])
+    keep &= strangers.query(surface.rest[source])[0] > LAYER_BORDER
     return np.where(keep)[0] if keep.sum() > 50 else everything
 
 

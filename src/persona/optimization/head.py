@@ -11,6 +11,8 @@ BEHIND_EARS = 0.012
 """Hair begins this far behind the ears' front edge [m]."""
 NAPE = 0.03
 """Hair ends this far below the ear lobes on the nape [m]."""
+CROWN = 0.065
+"""This far above the ear lobes a head that has hair shows hair from every side [m]."""
 CONTINUES = 0.05
 """Within this distance of a seen Gaussian an unseen one shows the same [m]."""
 FOLD = 0.012
@@ -42,7 +44,8 @@ def head_parts(surface: Surface, *, ear_depth: float, ear_height: float) -> np.n
         distance, nearest = cKDTree(surface.rest[known]).query(surface.rest[here])
         close = distance < CONTINUES
         part[here[close]] = part[known[nearest[close]]]
-        part[unknown & back] = Part.HAIR
+        crown = surface.rest[:, 1] > ear_height + CROWN
+        part[unknown & (back | crown)] = Part.HAIR
     part[shell] = Part.HAIR
     return part
 

@@ -56,24 +56,17 @@ for _limb, _joints in _JOINTS.items():
     LIMB_OF_JOINT[list(_joints)] = _limb
 
 _ARMS = (Limb.LEFT_ARM, Limb.RIGHT_ARM, Limb.LEFT_HAND, Limb.RIGHT_HAND)
-_FEET = (Limb.LEFT_FOOT, Limb.RIGHT_FOOT)
 
 
 def along(limb: Limb, rest: np.ndarray) -> np.ndarray:
     """Measure how far along its limb each rest-pose point lies [m], alike on both sides."""
     if limb in _ARMS:
         return np.abs(rest[:, 0])
-    if limb in _FEET:
-        return rest[:, 2]
     return rest[:, 1]
 
 
 def front_plane(limb: Limb, rest: np.ndarray) -> np.ndarray:
     """Lay rest-pose points onto the plane one sees from the front, alike on both sides; (n, 2)."""
-    if limb in _FEET:
-        return np.stack([np.abs(rest[:, 0]), rest[:, 2]], 1)
-    if limb in _ARMS:
-        return np.stack([np.abs(rest[:, 0]), rest[:, 1]], 1)
-    if limb in (Limb.LEFT_LEG, Limb.RIGHT_LEG):
-        return np.stack([np.abs(rest[:, 0]), rest[:, 1]], 1)
-    return rest[:, :2]
+    if limb in (Limb.TORSO, Limb.HEAD, Limb.NECK):
+        return rest[:, :2]
+    return np.stack([np.abs(rest[:, 0]), rest[:, 1]], 1)

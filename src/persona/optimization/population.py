@@ -121,9 +121,16 @@ def _on_shell(
     linear, shift = blend_transforms(dressed.bones, kept)
     rest = torch.linalg.solve(linear, (means - shift)[..., None])[..., 0]
     limb = torch.from_numpy(LIMB_OF_JOINT)[dense.argmax(1)]
+    # A sleeve that hangs over the hand is sleeve.
+    limb = torch.where(limb == Limb.LEFT_HAND, int(Limb.LEFT_ARM), limb)
+    limb = torch.where(limb == Limb.RIGHT_HAND, int(Limb.RIGHT_ARM), limb)
+    place = rest
     if shell.is_hair:
         limb = torch.full_like(limb, int(Limb.HEAD))
-    return rest, rest, binding, limb, torch.full((len(rest),), float(shell.is_hair))
+        # Hair hangs down whichever way the head is turned: what lies side by side in the photo
+        # belongs together.
+        place = means - means.mean(0) + rest.mean(0)
+    return rest, place, binding, limb, torch.full((len(rest),), float(shell.is_hair))
 
 
 def _join(clouds: list[tuple]) -> PhotoCloud:

@@ -1,6 +1,9 @@
 """Take trained Gaussians from the photo's pose back to the rest pose."""
 
 import torch
+from jaxtyping import Float
+from scipy.spatial import cKDTree
+from torch import Tensor
 
 from persona.avatar.binding import carry
 from persona.avatar.posing import CanonicalGaussians, skinning_maps
@@ -11,6 +14,16 @@ from persona.optimization.cloud import PhotoCloud
 
 MIN_DETERMINANT = 0.05
 """A surface squeezed below this share of its area in the photo's pose is not inverted [-]."""
+
+
+NARROWEST, WIDEST = 0.35, 1.3
+"""Bounds of the in-plane deviations over the gap to the neighbours at rest: no holes, no spikes."""
+
+
+def neighbor_gap(means: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    """Measure the mean distance to the six nearest neighbours [m]."""
+    distance, _ = cKDTree(means.numpy()).query(means.numpy(), 7)
+    return torch.from_numpy(distance[:, 1:].mean(1)).float()
 
 
 def to_rest(cloud: PhotoCloud, dressed: DressedBody, body: SmplxBody) -> CanonicalGaussians:
@@ -33,11 +46,12 @@ def to_rest(cloud: PhotoCloud, dressed: DressedBody, body: SmplxBody) -> Canonic
     flip = torch.where((normal * was_normal).sum(1) < 0, -1.0, 1.0)[:, None]
     second = u[..., 1] * flip
     frame = torch.stack([u[..., 0], second, normal * flip], -1)
-    thickness = scales[:, 2:]
+    gap = neighbor_gap(rest)[:, None]
+    within = torch.maximum(torch.minimum(s, WIDEST * gap), NARROWEST * gap)
     return CanonicalGaussians(
         means=rest,
         quats_wxyz=matrix_to_quaternion(frame),
-        log_scales=torch.cat([s.clamp(min=1e-6), thickness], 1).log(),
+        log_scales=torch.cat([within, scales[:, 2:]], 1).log(),
         opacities=torch.ones(len(rest)),
         colors=torch.zeros(len(rest), 3),
     )

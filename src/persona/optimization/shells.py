@@ -18,8 +18,14 @@ HAIR_CLIFF = 0.025
 """... and at most this far, so that a fringe is no shelf [m]."""
 HEAD_DEPTH_RATIO = 1.15
 """Depth of a head with hair over its width [-]."""
+CURTAIN = 0.03
+"""Half the thickness of hair that hangs beside the neck [m]."""
 MIN_HAIR_SHARE = 0.12
 """Below this share of the head's picture we see a bald head, not hair."""
+WEB_MARGIN = 0.003
+"""Half the thickness of a web at its edge, and its distance from what it covers [m]."""
+PALM = 0.03
+"""Thickness of a hand [m]."""
 MIN_PATCH_PX = 2.0
 """Half-width of the thinnest patch that becomes a web [px]."""
 MIN_PATCH_SHARE = 4e-4
@@ -56,6 +62,8 @@ class BodyLayers:
     """Depth of the nearest surface [m]; infinite where nothing is."""
     on_head: np.ndarray
     """Whether that surface belongs to the head, bool (h, w)."""
+    hidden_hand: np.ndarray
+    """Depth of hands inside sleeves [m]; infinite where there are none."""
     head_back: np.ndarray
     """Depth of the head's farthest surface [m]; minus infinite where no head is."""
 
@@ -101,12 +109,14 @@ def hair_shell(
     front = _smooth(np.where(blob, front, head_depth), blob, 1.5)
     rows = np.arange(mask.shape[0])[:, None]
     below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)
-    back_ok = blob & (~layers.covered | layers.on_head | (rows < chin_row))
-    sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
-    back = head_depth + thickness * np.where(rows < chin_row, 1.0, 0.6)
-    back = np.maximum(back, layers.head_back + HAIR_MARGIN)
+    # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
+    curtain = np.minimum(thickness, CURTAIN)
+    thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
+    back = np.maximum(head_depth + thickness, layers.head_back + HAIR_MARGIN)
     back = _smooth(np.where(blob, back, head_depth), blob, 1.0)
-    sheet_back = _sheet(back_ok, back, camera, flip=True)
+    behind = blob & (~layers.covered | layers.on_head)
+    sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
+    sheet_back = _sheet(behind, back, camera, flip=True)
     vertices, faces, at = _join(sheet_front, sheet_back)
     weights = np.zeros((len(vertices), 55))
     share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
@@ -149,8 +159,11 @@ def web_shells(
         known = grown & layers.covered & np.isfinite(layers.front)
         middle = _spread(layers.front, known, grown)
         thickness = 0.6 * np.sqrt(_poisson(grown)) * float(middle[grown].mean()) / camera.focal_px
-        front = _sheet(grown, middle - thickness - 0.002, camera)
-        back = _sheet(grown, middle + thickness + 0.002, camera, flip=True)
+        hand = layers.hidden_hand
+        near = np.minimum(middle - thickness - WEB_MARGIN, hand - WEB_MARGIN)
+        far = np.maximum(middle + thickness + WEB_MARGIN, np.where(np.isinf(hand), 0, hand + PALM))
+        front = _sheet(grown, near, camera)
+        back = _sheet(grown, far, camera, flip=True)
         points, faces, _ = _join(front, back)
         if len(faces) == 0:
             continue
@@ -174,7 +187,12 @@ def _web_weights(
     distance, ids = cKDTree(vertices[members]).query(points, WEB_NEIGHBORS)
     share = 1 / (distance + 0.02) ** 2
     share /= share.sum(1, keepdims=True)
-    return np.einsum("nk,nkj->nj", share, vertex_weights[members[ids]])
+    weights = np.einsum("nk,nkj->nj", share, vertex_weights[members[ids]])
+    # Cloth around a hand goes with the wrist; fingers would tear it.
+    for wrist, fingers in ((20, slice(25, 40)), (21, slice(40, 55))):
+        weights[:, wrist] += weights[:, fingers].sum(1)
+        weights[:, fingers] = 0
+    return weights
 
 
 def _poisson(region: np.ndarray) -> np.ndarray:

@@ -14,7 +14,9 @@ from persona.core.device import core_count
 from persona.optimization.clothing import DressedBody, dress
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.completion import complete_colors, spread_parts
+from persona.optimization.hands import hidden_hands, tuck_hands
 from persona.optimization.head import head_parts
+from persona.optimization.limbs import Limb
 from persona.optimization.population import populate
 from persona.optimization.rest import to_rest
 from persona.optimization.surface import Surface
@@ -22,7 +24,7 @@ from persona.optimization.trainer import TrainConfig, train_on_photo
 from persona.optimization.view import WorkingView, extend_edges, working_view
 from persona.optimization.visibility import Visibility, sample_image, see
 from persona.records.body_fit import BodyFit
-from persona.records.observation import Observation
+from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
 
 EDGE_INSET_PX = 2
@@ -76,9 +78,11 @@ class OptimizeAvatar:
             OptimizationError: The result is not a sane avatar.
         """
         view = working_view(photo, observation, fit, person_height=self.config.person_height)
-        dressed = dress(self.body, fit, view)
+        hidden = hidden_hands(self.body, fit, view)
+        fit = tuck_hands(self.body, fit, view, hidden)
+        dressed = dress(self.body, fit, view, hidden=hidden)
         cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
-        visibility = see(cloud, view, dressed.front)
+        visibility = see(cloud, view, dressed.front, hidden=hidden)
         colors, parts = self._paint(cloud, visibility, view, dressed)
         trained = train_on_photo(
             cloud,
@@ -130,7 +134,7 @@ class OptimizeAvatar:
             rest=cloud.rest_body.numpy().astype(np.float64),
             limb=cloud.limb.numpy(),
             hair_shell=cloud.is_hair.numpy() > 0.5,
-            part=view.parts[row, column].numpy(),
+            part=_hands_are_skin(view.parts[row, column].numpy(), cloud.limb.numpy()),
             seen=visibility.seen.numpy(),
             color=color.numpy().astype(np.float64),
         )
@@ -143,6 +147,11 @@ class OptimizeAvatar:
         surface = replace(surface, part=part)
         colors = complete_colors(surface)
         return torch.from_numpy(colors).float(), torch.from_numpy(part)
+
+
+def _hands_are_skin(part: np.ndarray, limb: np.ndarray) -> np.ndarray:
+    """Call every Gaussian of a hand skin: beside a hand the pixels show what is behind it."""
+    return np.where(np.isin(limb, (Limb.LEFT_HAND, Limb.RIGHT_HAND)), int(Part.SKIN), part)
 
 
 def _blurred(image: torch.Tensor) -> torch.Tensor:

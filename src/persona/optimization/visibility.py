@@ -9,7 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from persona.optimization.cloud import PhotoCloud
-from persona.optimization.view import WorkingView
+from persona.optimization.limbs import Limb
+from persona.optimization.view import WorkingView, trusted_interior
+from persona.records.observation import Part
 
 SEEN_FACING = 0.35
 """Least cosine between normal and view at which a pixel's colour is believed [-]."""
@@ -21,7 +23,11 @@ COLOR_FACING = 0.3
 """Least cosine at which pixels may still colour a Gaussian."""
 DEPTH_SLACK = 0.02
 """A Gaussian this far behind the nearest surface is hidden [m]."""
-RIM_PX = 2
+STEP_PX = 4
+"""Pixels around the edge of something nearer that show a mixture of both."""
+STEP_DEPTH = 0.04
+"""How much nearer that something stands [m]."""
+RIM_PX = 4
 """Pixels at the mask's edge that mix person and background."""
 
 
@@ -41,13 +47,20 @@ class Visibility:
     """Exposed, facing the camera, and clear of the mask's edge: its colour is known."""
 
 
-def see(cloud: PhotoCloud, view: WorkingView, front: Float[Tensor, "h w"]) -> Visibility:
+def see(
+    cloud: PhotoCloud,
+    view: WorkingView,
+    front: Float[Tensor, "h w"],
+    *,
+    hidden: frozenset[Limb] = frozenset(),
+) -> Visibility:
     """Test every Gaussian against the depth of the nearest surface.
 
     Args:
         cloud: Gaussians in the photo's pose.
         view: The working view.
         front: Depth of the nearest surface of body and shells [m], infinite on background.
+        hidden: Hands that the photo does not show, wherever the fit has put them.
     """
     pixels, depth = view.camera.project(cloud.means)
     toward = torch.nn.functional.normalize(view.camera.position - cloud.means, dim=1)
@@ -61,17 +74,23 @@ def see(cloud: PhotoCloud, view: WorkingView, front: Float[Tensor, "h w"]) -> Vi
         np.ones((3, 3), np.uint8),
     )
     exposed = depth < torch.from_numpy(nearest)[row, column] + DEPTH_SLACK
+    exposed &= ~torch.isin(cloud.limb, torch.tensor([int(limb) for limb in hidden]))
+    # A hand before a hip colours the pixels around it, too.
+    window = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8)
+    around = cv2.erode(np.where(np.isfinite(front.numpy()), front.numpy(), 1e3), window)
+    apart = depth < torch.from_numpy(around.astype(np.float32))[row, column] + STEP_DEPTH
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
-    inner = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=RIM_PX)
-    clear = torch.from_numpy(inner > 0)[row, column]
-    deep = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=2 * RIM_PX)
+    clear = torch.from_numpy(trusted_interior(view.mask, RIM_PX))[row, column]
+    in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
+    believable = ~in_hand | (view.parts[row, column] == Part.SKIN)
+    deep = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=RIM_PX)
     at_rim = ~torch.from_numpy(deep > 0)[row, column]
     return Visibility(
         pixels=pixels,
         facing=facing,
         exposed=exposed,
         shapes_rim=exposed & at_rim & (facing > RIM_FACING),
-        seen=exposed & clear & (facing > SEEN_FACING),
+        seen=exposed & apart & clear & (facing > SEEN_FACING) & believable,
     )
 
 

@@ -1,0 +1,101 @@
+"""Hands the photo does not show: tuck them away as in the photo, and paint them as skin."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from persona.body import SmplxBody
+from persona.kernels import rasterize_mesh
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
+from persona.optimization.view import WorkingView
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Part
+
+WRISTS = {Limb.LEFT_HAND: 20, Limb.RIGHT_HAND: 21}
+"""SMPL-X joint that turns each hand."""
+TURNS = (-1.3, -0.85, -0.4, 0.0, 0.4, 0.85, 1.3)
+"""Wrist turns that are tried about two axes [rad]."""
+MIN_SKIN_SHARE = 0.15
+"""Below this share of skin among its pixels a hand was not seen, whatever the detector says."""
+TURN_PRICE = 20.0
+"""Visible pixels of a hidden hand that a radian of turning is worth [px/rad]."""
+OVER_BODY_SHARE = 0.5
+"""A hidden hand of which more than this share lies before the body is in a pocket or behind it."""
+
+
+def hidden_hands(body: SmplxBody, fit: BodyFit, view: WorkingView) -> frozenset[Limb]:
+    """Name the hands that the photo does not show."""
+    hidden = set()
+    posed = _forward(body, fit)
+    limbs = LIMB_OF_JOINT[body.weights.argmax(1).numpy()]
+    pixels, _ = view.camera.project(posed)
+    height, width = view.parts.shape
+    column = pixels[:, 0].long().clamp(0, width - 1)
+    row = pixels[:, 1].long().clamp(0, height - 1)
+    shown = view.parts[row, column].numpy()
+    for limb, seen in (
+        (Limb.LEFT_HAND, fit.left_hand_seen),
+        (Limb.RIGHT_HAND, fit.right_hand_seen),
+    ):
+        mine = shown[limbs == limb]
+        mine = mine[mine != Part.BACKGROUND]
+        share = float((mine == Part.SKIN).mean()) if len(mine) else 0.0
+        if not seen or share < MIN_SKIN_SHARE:
+            hidden.add(limb)
+    return frozenset(hidden)
+
+
+def tuck_hands(
+    body: SmplxBody, fit: BodyFit, view: WorkingView, hidden: frozenset[Limb]
+) -> BodyFit:
+    """Turn the wrists of hidden hands so that as little of them as possible shows in the photo.
+
+    A hand in a pocket was only guessed by the fit, and a guess that lies on top of the trousers
+    would have to be painted like trousers. A hand in a long sleeve hangs free and stays.
+    """
+    limbs = LIMB_OF_JOINT[body.weights.argmax(1).numpy()]
+    for limb in sorted(hidden):
+        hand_face = (limbs[body.faces.numpy()] == limb).all(1)
+        wrist = WRISTS[limb] - 1
+        if _share_before_body(_forward(body, fit), body, view, hand_face) < OVER_BODY_SHARE:
+            continue
+        best, best_price = fit, np.inf
+        for first, second in itertools.product(TURNS, TURNS):
+            pose = fit.params.body_pose.clone()
+            pose[wrist, 1] += first
+            pose[wrist, 2] += second
+            tried = replace(fit, params=replace(fit.params, body_pose=pose))
+            ids = _draw(_forward(body, tried), body.faces, view)
+            visible = int((hand_face[np.maximum(ids, 0)] & (ids >= 0)).sum())
+            price = visible + TURN_PRICE * (abs(first) + abs(second))
+            if price < best_price:
+                best, best_price = tried, price
+        fit = best
+    return fit
+
+
+def _share_before_body(
+    vertices: torch.Tensor, body: SmplxBody, view: WorkingView, hand_face: np.ndarray
+) -> float:
+    """Measure how much of the visible hand lies in front of the rest of the body."""
+    ids = _draw(vertices, body.faces, view)
+    visible = hand_face[np.maximum(ids, 0)] & (ids >= 0)
+    behind = _draw(vertices, body.faces[torch.from_numpy(~hand_face)], view) >= 0
+    return float((visible & behind).sum() / max(1, visible.sum()))
+
+
+def _draw(vertices: torch.Tensor, faces: torch.Tensor, view: WorkingView) -> np.ndarray:
+    pixels, depth = view.camera.project(vertices)
+    size = {"width": view.camera.width, "height": view.camera.height}
+    return rasterize_mesh(pixels, depth, faces, **size)[0].numpy()
+
+
+def _forward(body: SmplxBody, fit: BodyFit) -> torch.Tensor:
+    return body.forward(
+        fit.params,
+        joint_offsets=fit.identity.joint_offsets,
+        vertex_offsets=fit.identity.vertex_offsets,
+        with_pose_correctives=False,
+    ).vertices
