@@ -118,7 +118,9 @@ def _gather(model: Any, data: Path) -> AnnySource:
 
     faces = model.faces.numpy().astype(np.int64)
     uv_faces = model.face_texture_coordinate_indices.numpy().astype(np.int64)
-    teeth_faces, teeth_uv_faces = _teeth_faces(data / "mpfb2" / "3dobjs" / "base.obj")
+    teeth_faces, teeth_uv_faces = _teeth_faces(
+        data / "mpfb2" / "3dobjs" / "base.obj", model.template_vertices.numpy()
+    )
     kept = np.concatenate([np.unique(faces), np.unique(teeth_faces)])
     new_id = np.full(len(model.template_vertices), -1)
     new_id[kept] = np.arange(len(kept))
@@ -154,24 +156,24 @@ def _gather(model: Any, data: Path) -> AnnySource:
     )
 
 
-def _teeth_faces(path: Path) -> tuple[Ints, Ints]:
+def _teeth_faces(path: Path, positions: Floats) -> tuple[Ints, Ints]:
     """Give the teeth as closed triangle meshes: vertex ids of the base mesh, and uv ids."""
     _, groups = read_base_obj(path)
     triangles: list[tuple[tuple[int, int], ...]] = []
     for name in TEETH_GROUPS:
         quads = groups[name]
-        for face in [*quads, *_caps(quads)]:
+        for face in [*quads, *_caps(quads, positions)]:
             triangles += [(face[0], face[k], face[k + 1]) for k in range(1, len(face) - 1)]
     corners = np.array(triangles, np.int64)
     return corners[..., 0], corners[..., 1]
 
 
-def _caps(faces: list[list[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
-    """Close an open strip: one strip of quads across each boundary loop, turned outwards."""
+def _caps(faces: list[list[tuple[int, int]]], positions: Floats) -> list[list[tuple[int, int]]]:
+    """Close an open strip: rungs of quads across each boundary loop, turned outwards."""
     follows: dict[int, int] = {}
     uv_of = {vertex: uv for face in faces for vertex, uv in face}
     edges = {(f[k][0], f[(k + 1) % len(f)][0]) for f in faces for k in range(len(f))}
-    for a, b in edges:
+    for a, b in sorted(edges):
         if (b, a) not in edges:
             follows[b] = a
     caps = []
@@ -181,13 +183,25 @@ def _caps(faces: list[list[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
         while nxt != start:
             loop.append(nxt)
             nxt = follows.pop(nxt)
-        # A horseshoe must not be fanned from one corner: rungs join the two sides of the arch.
+        loop = _with_short_rungs(loop, positions)
         low, high = 0, len(loop) - 1
         while high - low > 1:
             rung = [loop[low], loop[low + 1], loop[high - 1], loop[high]]
             caps.append([(v, uv_of[v]) for v in dict.fromkeys(rung)])
             low, high = low + 1, high - 1
     return caps
+
+
+def _with_short_rungs(loop: list[int], positions: Floats) -> list[int]:
+    """Begin the loop at a back tooth, so that rungs join lip side to tongue side, not cheeks."""
+    count = len(loop)
+    turned = [loop[k:] + loop[:k] for k in range(count)]
+
+    def rungs(order: list[int]) -> float:
+        at = positions[order]
+        return float(np.linalg.norm(at - at[::-1], axis=1).sum())
+
+    return min(turned, key=rungs)
 
 
 def _painted_parts(model: Any, folder: Path, teeth_count: int) -> list[str]:

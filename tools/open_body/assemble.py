@@ -6,19 +6,23 @@ from typing import Any
 import numpy as np
 
 from open_body.anny_source import AnnySource, Floats, Ints
-from open_body.body_regions import part_labels, region_sets
+from open_body.body_regions import painted, part_labels, region_sets
 from open_body.calibration import calibrate, jaw_pivot_shift
 from open_body.expressions import expression_directions, face_actions
 from open_body.keypoints import landmark_arrays
 from open_body.layout import vertex_order
+from open_body.pose_correctives import Rig, fit_posedirs
 from open_body.regressor import fit_regressor, mirror_vertices
 from open_body.rig_map import joint_weights
 from open_body.shape_space import Samples, principal_directions, sample_people
+from open_body.skin_weights import mend_weights
 from persona.body.regions import PART_NAMES
 from persona.body.skeleton import JOINT_IDS, PARENTS
 
 log = logging.getLogger("build_open_body")
 Arrays = dict[str, Any]
+RIGID_SHARE = 0.2
+"""Skin that jaw and eyes carry by more than this is left alone by pose correctives."""
 STILL_OFFSET = 2e-5
 """Offsets of facial units below this [m] are dropped."""
 
@@ -35,6 +39,7 @@ def assemble(
     people = Samples(vertices=people.vertices, joints=joints)
     space = principal_directions(people)
     actions = face_actions(source, scale)
+    weights = mend_weights(weights, space.mean)
     regressor = fit_regressor(people, weights, np.abs(actions).max((0, 2)), partner, seed=seed)
     error = np.linalg.norm(
         np.einsum("jv,nvd->njd", regressor, people.vertices) - people.joints, axis=-1
@@ -45,10 +50,14 @@ def assemble(
         error.mean(0).max() * 1e3,
     )
     expressions = expression_directions(source.action_names, actions)
+    mean = _symmetric(space.mean[..., None], partner)[..., 0]
+    rig = Rig(mean, regressor @ mean, weights, source.faces)
+    rigid = [JOINT_IDS[name] for name in ("jaw", "left_eye", "right_eye")]
+    still = (weights[:, rigid].sum(1) > RIGID_SHARE) | painted(source, "mouth_cavity", "teeth")
     per_vertex = {
-        "v_template": _symmetric(space.mean[..., None], partner)[..., 0],
+        "v_template": mean,
         "shapedirs": np.concatenate([_symmetric(space.directions, partner), expressions], -1),
-        "posedirs": np.zeros((source.vertex_count, 3, 486)),
+        "posedirs": fit_posedirs(rig, partner, still, seed=seed),
         "weights": weights,
     }
     order = vertex_order(source.vertex_count)

@@ -45,8 +45,8 @@ def fist(*, straight: tuple[str, ...] = ()) -> torch.Tensor:
         angles |= {f"left_{finger}{k}": (0.0, 0.0, float(c)) for k, c in enumerate(curls, 1)}
     if "thumb" not in straight:
         angles |= {
-            "left_thumb1": (25, 10, -25),
-            "left_thumb2": (0, 35, 0),
+            "left_thumb1": (45, 15, 0),
+            "left_thumb2": (0, 45, -10),
             "left_thumb3": (0, 60, 0),
         }
     return both(**angles)

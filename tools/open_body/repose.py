@@ -8,6 +8,9 @@ import scipy.sparse as sp
 from open_body.anny_source import AnnySource, Floats
 from open_body.rig_map import SIDES
 
+FAN = 0.2
+"""How much of the fingers' fan the flat hand keeps: fanned fingers would splay in a fist."""
+
 
 def unit(vector: Floats) -> Floats:
     """Scale to length one."""
@@ -111,7 +114,7 @@ class Reposer:
         }
         for n in range(2, 6):
             first = hand @ (head(f"finger{n}-2") - head(f"finger{n}-1"))
-            straight = unit(np.array([first[0], 0, 0.8 * first[2]]))
+            straight = unit(np.array([first[0], 0, FAN * first[2]]))
             targets |= self._finger(heads, tails, tag, n, hand, [straight] * 3)
         thumb = unit(np.array([sign * 0.72, -0.28, 0.62]))
         base = unit(0.4 * thumb + 0.6 * unit(hand @ (head("finger1-2") - head("finger1-1"))))
