@@ -6,6 +6,7 @@ from typing import Final
 import torch
 
 from persona.animation.grounding import ground_motion, leg_rig
+from persona.animation.legs import ANKLES, TOES
 from persona.animation.resampling import wear_face
 from persona.avatar.avatar import Avatar
 from persona.records.body_params import BodyParams, rest_params
@@ -13,8 +14,12 @@ from persona.records.motion import Motion
 
 THICKEST_SOLE: Final = 0.06
 """Shoes lift a person by at most this much [m]; more is a hem on the floor, not a sole."""
-STRAY_SHARE: Final = 0.001
-"""Share of the Gaussians that may hang below the soles without lifting the person."""
+STRAY_SHARE: Final = 0.05
+"""Share of a foot's Gaussians that may hang below its sole: rims and strays lift nobody."""
+FOOT_SHARE: Final = 0.8
+"""A Gaussian belongs to a foot that carries at least this much of it."""
+LOWEST_SHARE: Final = 0.001
+"""Share of all Gaussians that may be below the floor in the photo's pose."""
 
 
 def perform(avatar: Avatar, motion: Motion) -> Motion:
@@ -32,19 +37,28 @@ def perform(avatar: Avatar, motion: Motion) -> Motion:
 
 
 def sole_thickness(avatar: Avatar) -> float:
-    """Measure how far the avatar reaches below the naked soles [m], at most `THICKEST_SOLE`."""
+    """Measure how far the shoes reach below the naked soles [m], mean of both feet.
+
+    At most `THICKEST_SOLE`; 0 for bare feet. What hangs below the feet and is not carried by
+    them, such as a hem, does not count.
+    """
     rig = leg_rig(avatar.body, avatar.identity)
-    soles = rig.pelvis + rig.hips + rig.thighs + rig.shins + rig.soles[:, 0]
+    soles = (rig.pelvis + rig.hips + rig.thighs + rig.shins + rig.soles[:, 0])[:, 1]
     heights = avatar.pose(rest_params()).means[:, 1]
-    lowest = heights.kthvalue(max(1, round(STRAY_SHARE * avatar.count))).values
-    return float((soles[:, 1].min() - lowest).clamp(0.0, THICKEST_SOLE))
+    depths = []
+    for foot, joints in enumerate(zip(ANKLES, TOES, strict=True)):
+        carried = torch.isin(avatar.binding.bone_ids, torch.tensor(joints))
+        mine = (avatar.binding.bone_weights * carried).sum(1) > FOOT_SHARE
+        below = float(soles[foot]) - heights[mine]
+        depths.append(float(below.quantile(1 - STRAY_SHARE)) if bool(mine.any()) else 0.0)
+    return min(max(sum(depths) / len(depths), 0.0), THICKEST_SOLE)
 
 
 def photo_pose_on_floor(avatar: Avatar) -> BodyParams:
     """Give the photo's pose with the person standing on the floor at the world's origin."""
     params = replace(avatar.photo_params, betas=avatar.identity.betas)
     means = avatar.pose(params).means
-    lowest = means[:, 1].kthvalue(max(1, round(STRAY_SHARE * avatar.count))).values
+    lowest = means[:, 1].kthvalue(max(1, round(LOWEST_SHARE * avatar.count))).values
     pelvis = params.transl + _pelvis_rest(avatar)
     return replace(params, transl=params.transl - torch.stack([pelvis[0], lowest, pelvis[2]]))
 
