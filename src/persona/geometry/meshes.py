@@ -1,5 +1,7 @@
 """Triangle meshes: normals, areas, edges, Laplacians, Loop subdivision and points on surfaces."""
 
+from typing import TypeAlias
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -9,6 +11,9 @@ from torch import Tensor
 
 from persona.core.errors import InputError
 from persona.core.types import Faces
+
+FinerFaces: TypeAlias = Int[Tensor, "finer_f 3"]
+"""Triangles after subdivision; another number than before."""
 
 
 def face_normals(
@@ -103,7 +108,7 @@ def cotangent_laplacian(vertices: Float[Tensor, "v 3"], faces: Faces) -> sp.csr_
     return sp.csr_array(sp.diags_array(np.asarray(off.sum(1)).ravel()) - off)
 
 
-def subdivide_loop(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_array]:
+def subdivide_loop(faces: Faces, vertex_count: int) -> tuple[FinerFaces, sp.csr_array]:
     """Cut every triangle into four by Loop's smooth rule.
 
     New vertices follow the old ones: old vertex i stays number i, edge e of `unique_edges` becomes
@@ -156,7 +161,7 @@ def _loop_old_vertices(
     return sp.csr_array(inside @ smooth + rim + along_rim)
 
 
-def subdivide_linear(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_array]:
+def subdivide_linear(faces: Faces, vertex_count: int) -> tuple[FinerFaces, sp.csr_array]:
     """Cut every triangle into four flat ones, numbered as `subdivide_loop` does; for uv."""
     finer, edges, _ = _split_faces(faces, vertex_count)
     rows = np.repeat(np.arange(len(edges)), 2)
@@ -168,7 +173,7 @@ def subdivide_linear(faces: Faces, vertex_count: int) -> tuple[Faces, sp.csr_arr
 
 def _split_faces(
     faces: Faces, vertex_count: int
-) -> tuple[Faces, NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[FinerFaces, NDArray[np.int64], NDArray[np.int64]]:
     """Number the edges and cut the faces: finer faces, edges, and the edge of every side."""
     old = faces.numpy()
     sides = np.sort(np.concatenate([old[:, [0, 1]], old[:, [1, 2]], old[:, [2, 0]]]), 1)
@@ -181,7 +186,9 @@ def _split_faces(
     return torch.from_numpy(finer), edges, of_side
 
 
-def subdivision_matrix(faces: Faces, vertex_count: int, levels: int) -> tuple[Faces, sp.csr_array]:
+def subdivision_matrix(
+    faces: Faces, vertex_count: int, levels: int
+) -> tuple[FinerFaces, sp.csr_array]:
     """Subdivide ``levels`` times by Loop's rule: finest faces and one matrix (fine v, v).
 
     Args:
