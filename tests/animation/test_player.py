@@ -18,9 +18,13 @@ def walk(avatar):
     return perform(avatar, clip("walk", fps=10))
 
 
+@pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
-def test_nobody_ever_leaves_the_picture(avatar, walk, view):
-    cameras = frame_motion(avatar, walk, view, height=101)
+def test_nobody_ever_leaves_the_picture(avatar, walk, view, still):
+    cameras = frame_motion(avatar, walk, view, height=101, still=still)
+    first = cameras[0].T_camera_world
+    moves = any(not torch.equal(camera.T_camera_world, first) for camera in cameras)
+    assert moves == (view in ("follow", "turntable") or not still)
     assert len(cameras) == walk.frame_count
     for camera, gaussians in zip(cameras, play(avatar, walk), strict=True):
         assert camera.width % 2 == camera.height % 2 == 0
@@ -40,6 +44,11 @@ def test_follow_keeps_the_person_in_the_middle_without_bobbing(avatar, walk):
         for camera, g in zip(cameras, play(avatar, walk), strict=True)
     ]
     assert float(max(across) - min(across)) < 0.12
+
+
+def test_nobody_is_followed_on_the_spot():
+    for name in ("idle", "wave", "dance", "turn"):
+        assert float(follow_path(clip(name)).abs().max()) == 0.0
 
 
 def test_follow_averages_a_way_that_is_no_loop(walk):
@@ -71,6 +80,7 @@ def test_outline_and_width_follow_the_body(avatar, walk):
     assert points.shape[1:] == (26, 3)
     flat = points.flatten(0, 1)
     assert needed_width(flat, 200, yaw=0.0) < needed_width(flat, 200, yaw=1.57)  # it walks along z
+    assert needed_width(flat, 200, yaw=None) >= needed_width(flat, 200, yaw=1.57)
 
 
 def test_frames_have_the_background_or_alpha(avatar, walk):

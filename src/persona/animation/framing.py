@@ -17,7 +17,7 @@ from persona.records.motion import Motion
 from persona.rendering.camera_paths import YAWS, fit_camera, turntable
 
 View = Literal["front", "side", "back", "turntable", "follow"]
-"""Where the camera is; "follow" goes along in front of the person, a little to their left."""
+"""Where the camera is; "follow" is in front of the person, a little to their left."""
 VIEWS: Final[tuple[View, ...]] = get_args(View)
 
 FOLLOW_YAW: Final = 0.42
@@ -30,6 +30,8 @@ EVEN: Final = 2
 """Sizes are multiples of this: video codecs halve the colour."""
 ASPECTS: Final = (0.5, 16 / 9)
 """Narrowest and widest picture that is chosen, width over height."""
+ON_THE_SPOT: Final = 1.0
+"""Who keeps within this is not followed [m]: sway and side steps are part of the motion."""
 FOLLOW_SECONDS: Final = 1.5
 """The camera that goes along averages the person's way over this time [s]."""
 
@@ -61,11 +63,15 @@ def sampled_frames(motion: Motion) -> Tensor:
 
 
 def follow_path(motion: Motion) -> Float[Tensor, "t 3"]:
-    """Give the person's way over the floor without its steps [m]; it starts near the origin.
+    """Give the person's way over the floor without its steps [m].
 
-    A loop that travels goes straight; otherwise the way is averaged over `FOLLOW_SECONDS`.
+    A loop that travels goes straight; otherwise the way is averaged over `FOLLOW_SECONDS`. Who
+    stays about where they are has no way: zero.
     """
     flat = torch.tensor([1.0, 0.0, 1.0])
+    ends = motion.params.transl * flat
+    if float((ends.amax(0) - ends.amin(0)).norm()) < ON_THE_SPOT:
+        return torch.zeros(motion.frame_count, 3)
     way = travel(motion)
     if motion.loops and float(way.norm()) > 0:
         share = torch.arange(motion.frame_count) / motion.frame_count
@@ -83,9 +89,17 @@ def follow_path(motion: Motion) -> Float[Tensor, "t 3"]:
 
 
 def frame_motion(
-    avatar: Posable, motion: Motion, view: View, *, height: int, width: int | None = None
+    avatar: Posable,
+    motion: Motion,
+    view: View,
+    *,
+    height: int,
+    width: int | None = None,
+    still: bool = False,
 ) -> list[Camera]:
     """Give a camera for every frame, so that nobody ever leaves the picture.
+
+    Cameras go along with a person who travels.
 
     Args:
         avatar: Who moves.
@@ -93,6 +107,8 @@ def frame_motion(
         view: Where to look from. "turntable" goes round once over the motion.
         height: Rows [px], made even.
         width: Columns [px], made even; None takes what the motion needs.
+        still: Let all but "follow" stay where they are and see the whole way, as a picture in
+            the background asks for.
 
     Raises:
         InputError: The view is unknown or the size impossible.
@@ -104,7 +120,8 @@ def frame_motion(
             fix="choose one of them",
         )
     points = outline(avatar, motion)
-    path = follow_path(motion) if view == "follow" else torch.zeros(motion.frame_count, 3)
+    along = view == "follow" or not still
+    path = follow_path(motion) if along else torch.zeros(motion.frame_count, 3)
     near = (points - path[sampled_frames(motion)][:, None]).flatten(0, 1)
     yaw = YAWS.get(view, FOLLOW_YAW)
     rows = _even(height)
@@ -114,11 +131,11 @@ def frame_motion(
         else needed_width(near, rows, yaw=None if view == "turntable" else yaw)
     )
     if view == "turntable":
-        return turntable(near, motion.frame_count, width=columns, height=rows, pitch=PITCH)
-    camera = fit_camera(near, width=columns, height=rows, yaw=yaw, pitch=PITCH)
-    if view != "follow":
-        return [camera] * motion.frame_count
-    return [_moved(camera, step) for step in path]
+        cameras = turntable(near, motion.frame_count, width=columns, height=rows, pitch=PITCH)
+    else:
+        camera = fit_camera(near, width=columns, height=rows, yaw=yaw, pitch=PITCH)
+        cameras = [camera] * motion.frame_count
+    return [_moved(camera, step) for camera, step in zip(cameras, path, strict=True)]
 
 
 def needed_width(points: Float[Tensor, "n 3"], height: int, *, yaw: float | None) -> int:

@@ -31,7 +31,7 @@ class Args:
     motion: Literal["idle", "walk", "turn", "wave", "squat", "dance"] = "walk"
     """What the person does."""
     camera: Literal["front", "side", "back", "turntable", "follow"] = "follow"
-    """Where it is seen from; turntable goes round once, follow goes along with the person."""
+    """Where it is seen from; turntable goes round once, follow is a little to the left of front."""
     size: int = 720
     """Height of the picture [px]."""
     width: int | None = None
@@ -61,7 +61,9 @@ def run(args: Args) -> int:
     avatar = Avatar.load(args.avatar)
     motion = _motion(args, avatar)
     view: View = args.camera
-    cameras = frame_motion(avatar, motion, view, height=args.size, width=args.width)
+    # In front of a picture only a camera that stands still looks right.
+    still = Path(args.background).is_file()
+    cameras = frame_motion(avatar, motion, view, height=args.size, width=args.width, still=still)
     width, height = cameras[0].width, cameras[0].height
     background = background_from(args.background, width=width, height=height)
     shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
