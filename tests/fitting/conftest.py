@@ -7,6 +7,7 @@ import torch
 
 from persona.body import BodyPose, SmplxBody, load_body
 from persona.body.skeleton import JOINT_IDS
+from persona.fitting.points import pose_landmarks
 from persona.geometry.cameras import Camera, photo_camera
 from persona.records.body_params import BodyParams, rest_params
 from persona.records.observation import Observation, Part
@@ -71,7 +72,7 @@ def observe(body: SmplxBody, params: BodyParams, *, bone_scales=None, noise_px=0
     offsets = body.joint_offsets_from_bone_scales(scales, params.betas)
     posed = body.forward(params, joint_offsets=offsets)
     camera = photo_camera(WIDTH, HEIGHT, FOCAL)
-    marks = body.landmarks.pose33(posed.vertices, posed.joints)
+    marks = pose_landmarks(body, posed)
     pixels, _ = camera.project(marks)
     pixels = pixels + noise_px * torch.randn(33, 2, generator=torch.Generator().manual_seed(0))
     mask = draw_body_maps(posed.vertices, body.faces, camera).mask

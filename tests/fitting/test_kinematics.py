@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from persona.fitting.kinematics import joint_offsets, pose_points
-from persona.fitting.points import add_hand, add_pose, joint_points
+from persona.fitting.points import add_hand, add_pose, joint_points, pose_landmarks
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_points_agree_with_the_body(body, points):
     )
     found = pose_points(points.model, unknowns).points[0]
     torch.testing.assert_close(found[:55], posed.joints, atol=2e-5, rtol=0)
-    marks = body.landmarks.pose33(posed.vertices, posed.joints)
+    marks = pose_landmarks(body, posed)
     # Mixtures are skinned as one point here and corner by corner there.
     torch.testing.assert_close(found[points.rows["pose"]], marks, atol=1e-3, rtol=0)
 

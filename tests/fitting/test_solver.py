@@ -11,14 +11,10 @@ def line(target, *, robust=None):
     """A linear least-squares problem: unknowns equal the target."""
     size = target.shape[-1]
 
-    def objective(unknowns, derivatives):
+    def objective(unknowns):
         value = (unknowns - target)[:, :, None]
         eye = torch.eye(size)[None, :, None].expand(len(unknowns), size, 1, size)
-        return [
-            Residual(
-                name="line", value=value, jacobian=eye if derivatives else None, robust=robust
-            )
-        ]
+        return [Residual(name="line", value=value, jacobian=eye, robust=robust)]
 
     return objective
 
@@ -36,7 +32,7 @@ def test_columns_that_are_not_listed_stay():
 
 
 def test_never_ends_worse_than_it_began():
-    def rosenbrock(unknowns, derivatives):
+    def rosenbrock(unknowns):
         x, y = unknowns.unbind(1)
         value = torch.stack([10 * (y - x * x), 1 - x], 1)[..., None]
         zero = torch.zeros_like(x)
@@ -45,7 +41,7 @@ def test_never_ends_worse_than_it_began():
         return [Residual(name="valley", value=value, jacobian=jacobian)]
 
     start = torch.tensor([[-1.2, 1.0], [3.0, -4.0], [0.0, 0.0]])
-    before = rosenbrock(start, True)[0].cost()
+    before = rosenbrock(start)[0].cost()
     found = minimize(rosenbrock, start, [0, 1], iterations=100)
     assert (found.cost <= before).all()
     torch.testing.assert_close(found.unknowns, torch.ones(3, 2), atol=1e-2, rtol=0)
@@ -53,7 +49,7 @@ def test_never_ends_worse_than_it_began():
 
 def test_robust_terms_let_outliers_go():
     def mean_of(values, robust):
-        def objective(unknowns, derivatives):
+        def objective(unknowns):
             value = (unknowns[:, :1] - values)[..., None]
             ones = torch.ones(len(unknowns), len(values), 1, 1)
             return [Residual(name="mean", value=value, jacobian=ones, robust=robust)]
@@ -66,7 +62,7 @@ def test_robust_terms_let_outliers_go():
 
 
 def test_a_term_that_is_not_finite_is_named():
-    def objective(unknowns, derivatives):
+    def objective(unknowns):
         value = torch.full((1, 1, 1), float("nan"))
         return [Residual(name="broken", value=value, jacobian=torch.ones(1, 1, 1, 1))]
 

@@ -1,4 +1,4 @@
-"""The person's own face: smooth offsets of the skin under the face mesh, and where the eyes look."""
+"""The person's own face: smooth offsets of the skin under the face mesh, and the gaze."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.sparse.linalg import spsolve
 from torch import Tensor

@@ -1,5 +1,6 @@
 """First guesses: inverse kinematics from world landmarks, and the guesses that doubt it."""
 
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -59,7 +60,7 @@ def _flip(world: Tensor, chains: tuple[tuple[int, ...], ...]) -> Tensor:
     """Turn the depth of every bone of the chains around; the picture stays the same."""
     flipped = world.clone()
     for chain in chains:
-        for near, far in zip(chain[:-1], chain[1:], strict=True):
+        for near, far in pairwise(chain):
             flipped[far, 2] = flipped[near, 2] - (world[far, 2] - world[near, 2])
     return flipped
 

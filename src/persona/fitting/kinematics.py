@@ -62,53 +62,72 @@ class Posed:
 
 @dataclass(frozen=True)
 class _Rest:
-    """Rest shape of every start, and its derivative by shape and bone scales."""
+    """Rest shape of every start."""
 
     joints: Tensor
     bones: Tensor
     points: Tensor
-    d_bones: Tensor | None
-    d_joints: Tensor | None
-    d_points: Tensor | None
+
+
+@dataclass(frozen=True)
+class _RestSlopes:
+    """Its derivative by betas, expression and bone scales."""
+
+    bones: Tensor
+    joints: Tensor
+    points: Tensor
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Posed skeleton of every start."""
+
+    turn: Tensor
+    centers: Tensor
+    by_bone: Tensor
+    """Where each bone would carry each point, times its weight."""
 
 
 def rest_joints(model: PointModel, unknowns: Unknowns) -> Float[Tensor, "starts 55 3"]:
     """Give the rest joints after bone scales [m]."""
-    return _rest(model, unknowns, derivatives=False).joints
+    return _rest(model, unknowns).joints
 
 
 def joint_offsets(model: PointModel, unknowns: Unknowns) -> Float[Tensor, "starts 55 3"]:
     """Give what the bone scales add to the shaped rest joints [m]."""
+    return rest_joints(model, unknowns) - _plain_joints(model, unknowns)
+
+
+def _plain_joints(model: PointModel, unknowns: Unknowns) -> Tensor:
     shape = unknowns[:, model.layout.shape]
-    plain = model.joints + torch.einsum("jdc,bc->bjd", model.joint_directions, shape)
-    return rest_joints(model, unknowns) - plain
+    return model.joints + torch.einsum("jdc,bc->bjd", model.joint_directions, shape)
 
 
-def _rest(model: PointModel, unknowns: Unknowns, *, derivatives: bool) -> _Rest:
+def _factors(model: PointModel, unknowns: Unknowns) -> Tensor:
+    return (unknowns[:, model.layout.scales] @ model.groups.T).exp()[..., None]
+
+
+def _rest(model: PointModel, unknowns: Unknowns) -> _Rest:
     """Shape the rest pose and stretch its bones."""
-    shape, scales = unknowns[:, model.layout.shape], unknowns[:, model.layout.scales]
-    plain = model.joints + torch.einsum("jdc,bc->bjd", model.joint_directions, shape)
-    factor = (scales @ model.groups.T).exp()[..., None]
-    bones = (plain - plain[:, model.parents]) * factor
+    plain = _plain_joints(model, unknowns)
+    bones = (plain - plain[:, model.parents]) * _factors(model, unknowns)
     joints = plain[:, :1] + model.ancestors @ bones
-    moved = joints - plain
+    shape = unknowns[:, model.layout.shape]
     points = model.points + torch.einsum("ndc,bc->bnd", model.point_directions, shape)
-    points = points + model.stretch @ moved
-    if not derivatives:
-        return _Rest(joints, bones, points, None, None, None)
-    starts, shape_count = shape.shape
-    d_plain = model.joint_directions
-    by_shape = (d_plain - d_plain[model.parents]) * factor[..., None]
-    by_scale = bones[..., None] * model.groups[:, None, :]
-    d_bones = torch.cat([by_shape, by_scale], -1)
-    wide = d_bones.flatten(2)
-    d_root = torch.nn.functional.pad(d_plain, (0, model.groups.shape[1]))
-    d_joints = d_root[:1] + (model.ancestors @ wide).reshape(d_bones.shape)
-    d_points = (model.stretch @ (d_joints - d_root).flatten(2)).reshape(
-        starts, -1, *d_bones.shape[2:]
-    )
-    d_points[..., :shape_count] += model.point_directions
-    return _Rest(joints, bones, points, d_bones, d_joints, d_points)
+    return _Rest(joints, bones, points + model.stretch @ (joints - plain))
+
+
+def _rest_slopes(model: PointModel, unknowns: Unknowns, rest: _Rest) -> _RestSlopes:
+    """Differentiate the rest pose."""
+    plain, shape_count = model.joint_directions, model.joint_directions.shape[2]
+    by_shape = (plain - plain[model.parents]) * _factors(model, unknowns)[..., None]
+    by_scale = rest.bones[..., None] * model.groups[:, None, :]
+    bones = torch.cat([by_shape, by_scale], -1)
+    root = torch.nn.functional.pad(plain, (0, model.groups.shape[1]))
+    joints = root[:1] + (model.ancestors @ bones.flatten(2)).reshape(bones.shape)
+    moved = (model.stretch @ (joints - root).flatten(2)).unflatten(2, bones.shape[2:])
+    moved[..., :shape_count] += model.point_directions
+    return _RestSlopes(bones, joints, moved)
 
 
 def _globals(model: PointModel, local: Tensor) -> Tensor:
@@ -134,45 +153,40 @@ def pose_points(model: PointModel, unknowns: Unknowns, *, derivatives: bool = Tr
         unknowns: One row per start.
         derivatives: Whether the Jacobian is wanted too; it costs most of the time.
     """
-    pose = model.layout.pose_of(unknowns)
-    rest = _rest(model, unknowns, derivatives=derivatives)
-    turn = _globals(model, axis_angle_to_matrix(pose))
-    turn_above = turn[:, model.parents]
-    chain = model.ancestors @ (turn_above @ rest.bones[..., None])[..., 0]
-    centers = rest.joints[:, :1] + chain
+    rest = _rest(model, unknowns)
+    turn = _globals(model, axis_angle_to_matrix(model.layout.pose_of(unknowns)))
+    steps = turn[:, model.parents] @ rest.bones[..., None]
+    centers = rest.joints[:, :1] + model.ancestors @ steps[..., 0]
     shift = centers - (turn @ rest.joints[..., None])[..., 0]
     by_bone = torch.einsum("bkij,bnj->bnki", turn, rest.points) + shift[:, None]
     weighted = model.weights[..., None] * by_bone
-    transl = unknowns[:, None, model.layout.transl]
-    points = weighted.sum(2) + transl
+    points = weighted.sum(2) + unknowns[:, None, model.layout.transl]
     if not derivatives:
         return Posed(points, None)
-    starts, count = points.shape[:2]
-    jacobian = torch.zeros(starts, count, 3, model.layout.size, dtype=points.dtype)
+    chain = _Chain(turn, centers, weighted)
+    return Posed(points, _jacobian(model, unknowns, rest, chain))
+
+
+def _jacobian(model: PointModel, unknowns: Unknowns, rest: _Rest, chain: _Chain) -> Tensor:
+    """Differentiate the posed points by every unknown."""
+    layout, turn = model.layout, chain.turn
+    starts, count = chain.by_bone.shape[:2]
+    jacobian = unknowns.new_zeros(starts, count, 3, layout.size)
     below = model.ancestors.T
-    lever = below @ weighted - (model.weights @ below.T)[..., None] * centers[:, None]
-    axes = turn @ _right_jacobian(pose)
-    turned = torch.linalg.cross(
-        axes.transpose(-1, -2)[:, None], lever[:, :, :, None, :], dim=-1
-    )  # starts, points, joints, axis, xyz
-    jacobian[..., model.layout.pose] = turned.flatten(2, 3).transpose(-1, -2)
-    d_centers = _d_centers(model, rest, turn_above)
-    d_shift = d_centers - turn @ rest.d_joints
-    carried = torch.einsum("nk,bkij->bnij", model.weights, turn)
-    d_points = carried @ rest.d_points + (model.weights @ d_shift.flatten(2)).reshape(
-        starts, count, 3, -1
-    )
-    jacobian[..., model.layout.shape.start : model.layout.scales.stop] = d_points
-    jacobian[..., model.layout.transl] = torch.eye(3, dtype=points.dtype)
-    return Posed(points, jacobian)
-
-
-def _d_centers(model: PointModel, rest: _Rest, turn_above: Tensor) -> Tensor:
-    """Differentiate the posed joint centres by shape and bone scales."""
-    assert rest.d_bones is not None and rest.d_joints is not None
-    turned = turn_above @ rest.d_bones
-    chained = (model.ancestors @ turned.flatten(2)).reshape(turned.shape)
-    return rest.d_joints[:, :1] + chained
+    held = (model.weights @ model.ancestors)[..., None] * chain.centers[:, None]
+    lever = below @ chain.by_bone - held
+    axes = turn @ _right_jacobian(layout.pose_of(unknowns))
+    turned = torch.linalg.cross(axes.mT[:, None], lever[:, :, :, None, :], dim=-1)
+    jacobian[..., layout.pose] = turned.flatten(2, 3).mT
+    slopes = _rest_slopes(model, unknowns, rest)
+    steps = turn[:, model.parents] @ slopes.bones
+    d_centers = slopes.joints[:, :1] + (model.ancestors @ steps.flatten(2)).reshape(steps.shape)
+    d_shift = d_centers - turn @ slopes.joints
+    carried = torch.einsum("nk,bkij->bnij", model.weights, turn) @ slopes.points
+    shifted = (model.weights @ d_shift.flatten(2)).reshape(carried.shape)
+    jacobian[..., layout.shape.start : layout.scales.stop] = carried + shifted
+    jacobian[..., layout.transl] = torch.eye(3, dtype=jacobian.dtype)
+    return jacobian
 
 
 def _right_jacobian(axis_angle: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import cv2
+import numpy as np
+
 from persona.body import BodyPose, SmplxBody
 from persona.core.errors import FitError
 from persona.fitting.evidence import WORKING_HEIGHT_PX
 from persona.fitting.points import pose_landmarks
-from persona.fitting.terms_landmarks import KEYPOINT_WEIGHTS
 from persona.geometry.cameras import Camera
 from persona.records.observation import Observation
 from persona.rendering.body_maps import draw_body_maps
@@ -17,6 +18,12 @@ MAX_KEYPOINT_ERROR_PX: Final = 5.0
 """Mean keypoint error that is refused, the person scaled to 512 px."""
 MIN_BODY_IOU: Final = 0.75
 """Overlap of naked body and mask below which the fit is refused; good photos reach 0.8."""
+JUDGED: Final = (*range(11, 17), *range(23, 33))
+"""Landmarks that count: shoulders to toes. Eyes and ears of the body detector are guesses beside
+the face mesh, which has 478 points for them."""
+NEAR_M: Final = 0.09
+"""Mask farther from the body than this [m] shows bags, brims and skirts, and is not held against
+the fit: a bag at the knee alone costs 5 % of overlap."""
 CONFIDENT: Final = 0.5
 """Visibility from which a landmark counts in the error."""
 
@@ -28,7 +35,7 @@ class FitNumbers:
     keypoint_error_px: float
     """Mean distance of confident body landmarks, the person scaled to 512 px."""
     body_iou: float
-    """Overlap of the naked body with the mask."""
+    """Overlap of the naked body with what of the mask lies within `NEAR_M` of it."""
     lean_m: float
     """Ankles behind the pelvis, positive away from the camera."""
 
@@ -40,12 +47,15 @@ def measure_fit(
     scale = WORKING_HEIGHT_PX / observation.person_height_px
     marks = pose_landmarks(body, posed)
     pixels, _ = camera.project(marks)
-    judged = [k for k in KEYPOINT_WEIGHTS if float(observation.body_confidence[k]) >= CONFIDENT]
+    judged = [k for k in JUDGED if float(observation.body_confidence[k]) >= CONFIDENT]
     error = (pixels - observation.body)[judged].norm(dim=-1).mean() * scale
     small = camera.scaled(scale)
     covered = draw_body_maps(posed.vertices, body.faces, small).mask.numpy()
     size = (small.width, small.height)
     mask = cv2.resize(observation.mask.numpy(), size, interpolation=cv2.INTER_AREA) > 0.5
+    away = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 5)
+    depth = -float(posed.joints[0, 2])
+    mask &= away < NEAR_M * small.focal_px / depth
     union = (covered | mask).sum()
     ankles = posed.joints[[7, 8], 2].mean()
     return FitNumbers(

@@ -82,8 +82,8 @@ class Term:
 def build_objective(points: FitPoints, evidence: Evidence, terms: Sequence[Term]) -> Objective:
     """Turn terms into the function that the solver lowers."""
 
-    def objective(unknowns: Unknowns, derivatives: bool) -> list[Residual]:  # noqa: FBT001
-        posed = pose_points(points.model, unknowns, derivatives=derivatives)
+    def objective(unknowns: Unknowns) -> list[Residual]:
+        posed = pose_points(points.model, unknowns)
         state = State(unknowns, posed, points, evidence)
         residuals = []
         for term in terms:

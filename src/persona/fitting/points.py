@@ -17,7 +17,7 @@ JOINT_COUNT = len(JOINT_NAMES)
 POSE_COUNT, HAND_COUNT = 33, 21
 """Landmarks of MediaPipe Pose and Hands."""
 HABITS: Final[dict[int, tuple[str, tuple[float, float, float]]]] = {
-    11: ("left_collar", (0.0, 0.009, 0.0)),
+    11: ("left_collar", (-0.012, 0.009, 0.0)),
     15: ("left_elbow", (0.011, 0.0, 0.0)),
     23: ("pelvis", (-0.004, -0.011, 0.0)),
     25: ("left_hip", (-0.011, -0.011, 0.0)),

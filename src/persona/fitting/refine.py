@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from persona.body import BodyPose, SmplxBody
-from persona.body.skeleton import JOINT_IDS, LEFT_HAND_JOINTS, RIGHT_HAND_JOINTS
+from persona.body.skeleton import JOINT_IDS, LEFT_HAND_JOINTS, RIGHT_HAND_JOINTS, mirror_pose
 from persona.fitting.evidence import Evidence
 from persona.fitting.kinematics import joint_offsets, pose_points
 from persona.fitting.objective import State, Term, build_objective
@@ -25,14 +25,17 @@ from persona.fitting.search import BODY_UNKNOWNS, LAST_BONE_SIGMA, body_terms
 from persona.fitting.solver import minimize
 from persona.fitting.terms_landmarks import face_terms, hand_terms
 from persona.fitting.terms_outline import match_rim, outline_term
+from persona.fitting.terms_stance import hands_joined
 from persona.geometry.meshes import vertex_normals
 
 FOREARM_TURNS: Final = (0.0, -0.8, 0.8, -1.5, 1.5)
 """Turns of the forearm from which a hand is tried [rad]; palms are easily taken for backs."""
+WRIST_BENDS: Final = (0.0, 0.9)
+"""Bends of the wrist from which a hand is tried, away from the palm [rad]."""
 ROUNDS: Final = 4
 """Times the outline is matched anew; matches stop changing at about the third."""
 ROUND_ITERATIONS: Final = 5
-FACE_TRUST: Final = 25.0
+FACE_TRUST: Final = 12.0
 """Weight of the whole face mesh, in landmarks: points of one mesh err together."""
 FACE_STEP: Final = 3
 """Every third point of the mesh is enough to hold the head."""
@@ -58,12 +61,14 @@ def hand_landmarks(evidence: Evidence, side: str) -> Float[Tensor, "21 3"] | Non
 
 def refine_body(body: SmplxBody, evidence: Evidence, start: Unknowns) -> Refined:
     """Fit hands first by themselves, then everything together against the outline."""
-    unknowns, hands = start, {"left": False, "right": False}
-    for side in HANDS:
-        if hand_landmarks(evidence, side) is not None:
-            unknowns, hands[side] = _try_hand(body, evidence, unknowns, side)
+    unknowns, hands = _fit_hands(body, evidence, start)
     points = _landmark_points(body, evidence, hands)
     columns = _columns(points.model.layout, hands, face="face" in points.rows)
+    if hands["left"] != hands["right"] and hands_joined(evidence):
+        unknowns = _mirror_hand(points, unknowns, hands)
+        wrist = JOINT_IDS["left_wrist" if hands["right"] else "right_wrist"]
+        kept = points.model.layout.joint(wrist)
+        columns = [column for column in columns if not kept.start <= column < kept.stop]
     allowed = rim_vertices(body)
     for _ in range(ROUNDS):
         posed = posed_body(body, points, unknowns)
@@ -90,27 +95,54 @@ def rim_vertices(body: SmplxBody) -> Int[Tensor, " n"]:
     return (body.weights[:, inner + fingers].sum(1) < 0.3).nonzero()[:, 0]
 
 
-def _try_hand(
+def _fit_hands(
+    body: SmplxBody, evidence: Evidence, unknowns: Unknowns
+) -> tuple[Unknowns, dict[str, bool]]:
+    """Fit each hand by itself from several turns; drop hands whose landmarks are not explained."""
+    hands = {"left": False, "right": False}
+    for side in HANDS:
+        if hand_landmarks(evidence, side) is not None:
+            found, points = _turn_hand(body, evidence, unknowns, side)
+            if hand_error_px(points, evidence, found, side) < HAND_ERROR_PX:
+                unknowns, hands[side] = found, True
+    return unknowns, hands
+
+
+def _mirror_hand(points: FitPoints, unknowns: Unknowns, hands: dict[str, bool]) -> Unknowns:
+    """Give the unseen one of two folded hands the mirror image of the other's wrist and fingers."""
+    side = "left" if hands["right"] else "right"
+    pose = points.model.layout.pose_of(unknowns)
+    mirrored = mirror_pose(pose)
+    joints = [JOINT_IDS[f"{side}_wrist"], *HANDS[side]]
+    changed = pose.clone()
+    changed[:, joints] = mirrored[:, joints]
+    copied = unknowns.clone()
+    copied[:, points.model.layout.pose] = changed.flatten(1)
+    return copied
+
+
+def _turn_hand(
     body: SmplxBody, evidence: Evidence, unknowns: Unknowns, side: str
-) -> tuple[Unknowns, bool]:
-    """Fit one hand and forearm from several turns; keep it when its landmarks are explained."""
+) -> tuple[Unknowns, FitPoints]:
+    """Turn forearm and wrist from several starts until the hand fits."""
     landmarks = hand_landmarks(evidence, side)
-    assert landmarks is not None
     points = add_hand(add_pose(joint_points(body), body), body, side)
     layout = points.model.layout
+    assert landmarks is not None
     knuckles = (side != "left", side != "right")
     terms = body_terms(points, evidence, bone_sigma=LAST_BONE_SIGMA, with_knuckles=knuckles)
-    objective = build_objective(points, evidence, [*terms, *hand_terms(side, landmarks)])
-    elbow = JOINT_IDS[f"{side}_elbow"]
-    starts = unknowns.repeat(len(FOREARM_TURNS), 1)
-    starts[:, layout.joint(elbow).start] += torch.tensor(FOREARM_TURNS)
+    terms += hand_terms(side, landmarks)
+    elbow, wrist = (layout.joint(JOINT_IDS[f"{side}_{name}"]) for name in ("elbow", "wrist"))
+    turns = torch.cartesian_prod(torch.tensor(FOREARM_TURNS), torch.tensor(WRIST_BENDS))
+    starts = unknowns.repeat(len(turns), 1)
+    starts[:, elbow.start] += turns[:, 0]
+    starts[:, wrist.start + 2] += turns[:, 1] * (1.0 if side == "left" else -1.0)
     arm = [JOINT_IDS[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")]
     columns = layout.columns(*(layout.joint(joint) for joint in [*arm, *HANDS[side]]))
+    objective = build_objective(points, evidence, terms)
     solution = minimize(objective, starts, columns, iterations=15)
     best = int(torch.argmin(solution.cost))
-    found = solution.unknowns[best : best + 1]
-    error = hand_error_px(points, evidence, found, side)
-    return (found, True) if error < HAND_ERROR_PX else (unknowns, False)
+    return solution.unknowns[best : best + 1], points
 
 
 def hand_error_px(points: FitPoints, evidence: Evidence, unknowns: Unknowns, side: str) -> float:

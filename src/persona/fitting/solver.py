@@ -25,7 +25,7 @@ class Residual:
     value: Float[Tensor, "starts r d"]
     """Residuals in standard deviations; the ``d`` numbers of a row are judged together."""
     jacobian: Float[Tensor, "starts r d unknowns"] | None
-    """Their derivative; None when it was not asked for."""
+    """Their derivative; None once it was used."""
     robust: float | None = None
     """Row length [standard deviations] at which trust is half gone; None for plain squares."""
 
@@ -44,8 +44,8 @@ class Residual:
         return (1 + square / self.robust**2).square().reciprocal()
 
 
-Objective = Callable[[Unknowns, bool], list[Residual]]
-"""Unknowns, and whether derivatives are wanted, to all terms."""
+Objective = Callable[[Unknowns], list[Residual]]
+"""Unknowns to all terms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,8 @@ class Solution:
     """"converged" or "iterations"."""
 
 
+QUIET_STEPS = 3
+"""Steps without progress that end the search."""
 DAMPING_START = 1e-2
 """First damping, relative to the diagonal of the normal matrix."""
 DAMPING_MIN, DAMPING_MAX = 1e-6, 1e6
@@ -85,23 +87,24 @@ def minimize(
         start: One row per start; columns that are not listed stay as they are.
         columns: Unknowns to move.
         iterations: Steps at most.
-        tolerance: Stop when no start improved by this share of its loss in two steps running.
+        tolerance: Stop when no start improved by this share of its loss `QUIET_STEPS` times.
 
     Raises:
         FitError: A term is not finite at the start.
     """
     here = start
-    terms = objective(here, True)
+    terms = objective(here)
     cost = _total(terms)
     _check_finite(terms)
     matrix, slope = _normal_equations(terms, columns)
     damping = torch.full_like(cost, DAMPING_START)
     quiet, done = 0, 0
-    for done in range(1, iterations + 1):
+    while quiet < QUIET_STEPS and done < iterations:
+        done += 1
         step = _step(matrix, slope, damping)
         trial = here.clone()
         trial[:, columns] += step
-        new_terms = objective(trial, True)
+        new_terms = objective(trial)
         new_cost = _total(new_terms)
         better = new_cost < cost
         gain = torch.where(better, (cost - new_cost) / cost.clamp(min=1e-9), 0.0)
@@ -114,14 +117,12 @@ def minimize(
             matrix = torch.where(better[:, None, None], new_matrix, matrix)
             slope = torch.where(better[:, None], new_slope, slope)
         quiet = quiet + 1 if float(gain.max()) < tolerance else 0
-        if quiet == 3:
-            break
     return Solution(
         unknowns=here,
         cost=cost,
         terms={term.name: term.cost() for term in terms},
         iterations=done,
-        stop="converged" if quiet == 3 else "iterations",
+        stop="converged" if quiet == QUIET_STEPS else "iterations",
     )
 
 

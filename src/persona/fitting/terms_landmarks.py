@@ -17,7 +17,7 @@ KEYPOINT_WEIGHTS: Final = {
     29: 0.5, 30: 0.5, 31: 0.8, 32: 0.8,
 }  # fmt: skip
 """Trust in each MediaPipe Pose landmark; hips are guesses under clothes, ankles decide lean."""
-KNUCKLES: Final = {17: 0.3, 18: 0.3, 19: 0.3, 20: 0.3, 21: 0.15, 22: 0.15}
+KNUCKLES: Final = {17: 0.7, 18: 0.7, 19: 0.7, 20: 0.7, 21: 0.3, 22: 0.3}
 """The Pose model's knuckles, used for hands that the hand model did not see."""
 CONFIDENT: Final = 0.3
 """Landmarks below this visibility pull with this share at most (METHOD.md A.2)."""

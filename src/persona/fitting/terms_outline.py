@@ -31,8 +31,8 @@ CLOTH_PX: Final[dict[Part, float]] = {
     Part.SHOES: 2.0,
 }
 """Thickness of what is worn, about a centimetre."""
-SAMPLE_TRUST: Final = 0.12
-"""Samples four pixels apart err together: about eight of them make one measurement."""
+SAMPLE_TRUST: Final = 0.08
+"""Samples four pixels apart err together: about twelve of them make one measurement."""
 RIM_COSINE: Final = 0.35
 """Skin whose normal is this close to the plane of the picture can be the body's rim."""
 SAME_SIDE: Final = 0.6

@@ -26,7 +26,7 @@ SPREADS: Final[dict[str, tuple[float, float, float]]] = {
     "collar": (0.10, 0.15, 0.15),
     "shoulder": (0.50, 0.70, 0.90),
     "elbow": (0.30, 0.90, 0.10),
-    "wrist": (0.20, 0.25, 0.30),
+    "wrist": (0.20, 0.25, 0.50),
     "jaw": (0.20, 0.04, 0.03),
     "eye": (0.20, 0.25, 0.02),
     "thumb1": (0.20, 0.30, 0.25),
@@ -41,11 +41,15 @@ RESTS: Final[dict[str, tuple[float, float, float]]] = {
     "knee": (0.06, 0.0, 0.0),
     "shoulder": (0.0, 0.0, -1.15),
     "elbow": (0.0, -0.25, 0.0),
-    "finger1": (0.0, 0.0, -0.30),
-    "finger2": (0.0, 0.0, -0.45),
-    "finger3": (0.0, 0.0, -0.30),
-    "thumb2": (0.0, -0.15, 0.0),
-    "thumb3": (0.0, -0.20, 0.0),
+    "finger1": (0.0, 0.0, -0.40),
+    "index1": (0.0, 0.05, -0.30),
+    "ring1": (0.0, -0.06, -0.42),
+    "pinky1": (0.0, -0.12, -0.45),
+    "finger2": (0.0, 0.0, -0.55),
+    "finger3": (0.0, 0.0, -0.35),
+    "thumb1": (0.0, 0.25, -0.15),
+    "thumb2": (0.0, 0.15, 0.0),
+    "thumb3": (0.0, 0.20, 0.0),
 }
 """Where joints rest [rad], left side: arms hang, elbows and fingers are slightly bent."""
 SHAPE_SPREADS: Final = {0: 0.5}
@@ -59,18 +63,17 @@ SCALE_SPREADS: Final = {
 SCALE_BOUND: Final = 0.15
 
 
-def joint_kind(joint: int) -> str:
-    """Name the entry of the tables that speaks of a joint."""
-    bare = JOINT_NAMES[joint].removeprefix("left_").removeprefix("right_")
-    if bare[:-1] in ("index", "middle", "ring", "pinky"):
-        return "finger" + bare[-1]
-    return bare
-
-
 def _table(
     entries: dict[str, tuple[float, float, float]], default: tuple[float, float, float]
 ) -> Float[Tensor, "55 3"]:
-    return torch.tensor([entries.get(joint_kind(j), default) for j in range(len(JOINT_NAMES))])
+    """Look up every joint by its name without the side, then by "finger" and its number."""
+    rows = []
+    for name in JOINT_NAMES:
+        bare = name.removeprefix("left_").removeprefix("right_")
+        finger = bare[:-1] in ("index", "middle", "ring", "pinky")
+        kind = "finger" + bare[-1] if finger else bare
+        rows.append(entries.get(bare, entries.get(kind, default)))
+    return torch.tensor(rows)
 
 
 def rest_pose() -> Float[Tensor, "55 3"]:

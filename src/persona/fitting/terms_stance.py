@@ -130,17 +130,31 @@ def level_feet_term(points: FitPoints, *, sigma: float) -> Term:
     )
 
 
-def joined_hands_term(points: FitPoints, evidence: Evidence) -> Term | None:
-    """Hands that meet in the picture meet in space; None when they are apart."""
+def hands_joined(evidence: Evidence) -> bool:
+    """Say whether both hands meet in the picture."""
     trunk = (evidence.body[[11, 12]].mean(0) - evidence.body[[23, 24]].mean(0)).norm()
     hands = evidence.body[[15, 17, 19]].mean(0), evidence.body[[16, 18, 20]].mean(0)
-    if float((hands[0] - hands[1]).norm()) > JOINED_SHARE * float(trunk):
+    return float((hands[0] - hands[1]).norm()) < JOINED_SHARE * float(trunk)
+
+
+def joined_hands_term(points: FitPoints, evidence: Evidence) -> Term | None:
+    """Hands that meet in the picture meet in space; None when they are apart.
+
+    Where the detector saw only one of them, the other lies against it, knuckle on knuckle.
+    """
+    if not hands_joined(evidence):
         return None
-    rows = [points.rows["pose"][k] for k in (15, 19, 16, 20)]
-    shares = torch.tensor([0.5, 0.5, -0.5, -0.5])
+    one_seen = (evidence.left_hand is None) != (evidence.right_hand is None)
+    axes = slice(0, 3) if one_seen else slice(2, 3)
+    left, right = ([points.rows["pose"][k] for k in ids] for ids in ((15, 17, 19), (16, 18, 20)))
 
     def residual(state: State) -> Graded:
-        return _mixed_axis(state, rows, shares, axis=2)
+        mine, d_mine = state.places(left)
+        theirs, d_theirs = state.places(right)
+        value = (mine - theirs)[..., axes]
+        if d_mine is None or d_theirs is None:
+            return value, None
+        return value, (d_mine - d_theirs)[..., axes, :]
 
     return Term(
         name="joined_hands",
@@ -148,7 +162,7 @@ def joined_hands_term(points: FitPoints, evidence: Evidence) -> Term | None:
         unit="m",
         because="folded hands and hands in prayer touch",
         residual=residual,
-        robust=4.0,
+        robust=6.0,
     )
 
 
