@@ -25,8 +25,11 @@ KNEE_UP = {"j25": (0.1, 0.85, 0.4), "j27": (0.1, 0.5, 0.4), "j29": (0.1, 0.45, 0
 LYING = {f"j{index}": (y - 0.9, 0.12 + 0.02 * x, x) for index, (x, y, _) in enumerate(standing())}
 
 
-def words(person, **size):
-    found = find_flaws(person, **({"width": WIDTH, "height": HEIGHT} | size))
+EMPTY = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+
+
+def words(person, picture=EMPTY):
+    found = find_flaws(picture, person)
     return "; ".join(flaw.what for flaw in found)
 
 
@@ -70,7 +73,7 @@ def test_hidden_legs_are_named():
 def test_all_flaws_are_told_at_once_with_what_to_do():
     person = replace(back_view(), body=back_view().body + np.array([0, 550]))
     with pytest.raises(PhotoError) as caught:
-        require_whole_person(person, name="x", width=WIDTH, height=HEIGHT, allow_partial=False)
+        require_whole_person(EMPTY, person, name="x", allow_partial=False)
     assert "only the upper body" in caught.value.what
     assert "from the back" in caught.value.what
     assert "step back" in caught.value.fix
@@ -79,7 +82,15 @@ def test_all_flaws_are_told_at_once_with_what_to_do():
 
 def test_partial_people_are_allowed_when_asked_and_what_is_invented_is_said():
     person = sighting(standing(), floor=1207)
-    size = {"width": WIDTH, "height": HEIGHT}
-    (warning,) = require_whole_person(person, name="x", allow_partial=True, **size)
+    (warning,) = require_whole_person(EMPTY, person, name="x", allow_partial=True)
     assert "invented" in warning
-    assert require_whole_person(CASES["standing"][0], name="x", allow_partial=True, **size) == ()
+    whole = CASES["standing"][0]
+    assert require_whole_person(EMPTY, whole, name="x", allow_partial=True) == ()
+
+
+def test_hair_where_the_face_should_be_is_a_back_even_when_the_shoulders_seem_right():
+    bust = replace(sighting(standing()), face=None)
+    hair, skin = EMPTY.copy(), EMPTY.copy()
+    hair[:500], skin[:500] = (70, 20, 90), (214, 160, 130)
+    assert "from the back" in words(bust, hair)
+    assert words(bust, skin) == ""

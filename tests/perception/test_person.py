@@ -20,15 +20,13 @@ class PaintedPeople(Detectors):
     people: dict[str, Sighting]
     faces_seen: list = field(default_factory=list)
 
-    def person(self, picture, window, *, pixels):
+    def person(self, picture, window, *, pixels, mirrored=False):
         for colour, one in self.people.items():
-            for mirrored in (False, True):
-                x, y = one.body[[11, 12, 23, 24]].mean(0)
-                column = picture.shape[1] - 1 - int(x) if mirrored else int(x)
-                inside = window.left <= column < window.left + window.side
-                shown = picture[int(y), column].astype(int)
-                if inside and np.abs(shown - COLOURS[colour]).max() < 20:
-                    return _flipped(one) if mirrored else one
+            x, y = one.body[[11, 12, 23, 24]].mean(0)
+            shown = picture[int(y), int(x)].astype(int)
+            inside = window.left <= x < window.left + window.side
+            if inside and np.abs(shown - COLOURS[colour]).max() < 20:
+                return one
         return None
 
     def faces(self, picture, window, *, pixels):
@@ -39,14 +37,6 @@ class PaintedPeople(Detectors):
 
     def hands(self, picture, window, *, pixels):
         return []
-
-
-def _flipped(one):
-    body = one.body * (-1, 1) + (WIDTH, 0)
-    return Sighting(
-        body=body, visibility=one.visibility, world=one.world, face=None, left_hand=None,
-        right_hand=None, mask=np.ascontiguousarray(one.mask[:, ::-1]),
-    )  # fmt: skip
 
 
 def scene(**people):

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -41,19 +42,30 @@ class Window:
 
     def cut(self, picture: Picture, *, pixels: int) -> SmallPicture:
         """Resample this window to ``pixels`` x ``pixels``; beyond the border, the mean colour."""
-        scale = pixels / self.side
-        # Shrinking by warpAffine alone would skip pixels: blur away first what cannot be kept.
-        soft = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale) if scale < 0.8 else picture
+        height, width = picture.shape[:2]
+        left, right = np.clip([int(self.left) - 2, int(self.left + self.side) + 3], 0, width)
+        top, bottom = np.clip([int(self.top) - 2, int(self.top + self.side) + 3], 0, height)
+        if left == right or top == bottom:
+            left, right, top, bottom = 0, 1, 0, 1
+        # Shrinking by interpolation alone would skip pixels: average whole blocks first.
+        block = max(int(self.side / pixels), 1)
+        part = picture[top:bottom, left:right]
+        size = (max(-(-(right - left) // block), 1), max(-(-(bottom - top) // block), 1))
+        whole = (size[1] * block - (bottom - top), size[0] * block - (right - left))
+        if block > 1:
+            part = cv2.copyMakeBorder(part, 0, whole[0], 0, whole[1], cv2.BORDER_REPLICATE)
+            part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        scale = pixels / (self.side / block)
         # Pixel centres lie at half integers here and at integers in cv2.
-        shift_x = (0.5 - self.left) * scale - 0.5
-        shift_y = (0.5 - self.top) * scale - 0.5
+        shift_x = ((left - self.left) / block + 0.5) * scale - 0.5
+        shift_y = ((top - self.top) / block + 0.5) * scale - 0.5
         return cv2.warpAffine(
-            soft,
+            part,
             np.array([[scale, 0, shift_x], [0, scale, shift_y]]),
             (pixels, pixels),
             flags=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=tuple(picture.mean((0, 1)).tolist()),
+            borderValue=tuple(cv2.mean(part)[:3]),
         )
 
     def paste(self, values: SmallPlane, *, height: int, width: int) -> Plane:
@@ -95,15 +107,18 @@ class Sighting:
         """Mean visibility of shoulders and hips."""
         return float(self.visibility[[11, 12, 23, 24]].mean())
 
+    @cached_property
     def box(self) -> tuple[float, float, float, float]:
         """Bounds of what is visible: left, top, right, bottom [px]."""
         points = self.body[self.visibility > 0.5]
         if self.face is not None:
             points = np.vstack([points, self.face[:, :2]])
-        rows, columns = np.nonzero(self.mask > 0.5)
-        if len(rows):
+        inside = self.mask > 0.5
+        across, down = np.cumsum(inside.sum(0)), np.cumsum(inside.sum(1))
+        if down[-1] > 0:
             # The segmenter's outermost hundredth is often a speck far away.
-            spread = np.percentile(np.stack([columns, rows], 1), (0.5, 99.5), axis=0)
+            ends = np.array([0.005, 0.995]) * down[-1]
+            spread = np.stack([np.searchsorted(across, ends), np.searchsorted(down, ends)], 1)
             points = np.vstack([points, spread])
         if not len(points):
             points = self.body
@@ -167,11 +182,22 @@ class Detectors:
                 self._models[name] = kinds[name](**options)
             return self._models[name].process(np.ascontiguousarray(picture))
 
-    def person(self, picture: Picture, window: Window, *, pixels: int) -> Sighting | None:
-        """Look for the most prominent person in a window of the photo."""
+    def person(
+        self, picture: Picture, window: Window, *, pixels: int, mirrored: bool = False
+    ) -> Sighting | None:
+        """Look for the most prominent person in a window of the photo.
+
+        Args:
+            picture: The whole photo.
+            window: Where to look.
+            pixels: How large the model gets to see the window.
+            mirrored: Look in a mirror; what is seen comes back unmirrored, except that the names
+                left and right are swapped.
+        """
+        cut = window.cut(picture, pixels=pixels)
         found = self._run(
             "holistic",
-            window.cut(picture, pixels=pixels),
+            cut[:, ::-1] if mirrored else cut,
             static_image_mode=True,
             model_complexity=1,
             enable_segmentation=True,
@@ -181,14 +207,18 @@ class Detectors:
             return None
         world = np.array([(p.x, -p.y, -p.z) for p in found.pose_world_landmarks.landmark])
         height, width = picture.shape[:2]
+        mask, body = found.segmentation_mask, _points(found.pose_landmarks, window, 2)
+        if mirrored:
+            mask = np.ascontiguousarray(mask[:, ::-1])
+            body = body * (-1, 1) + (2 * window.left + window.side, 0)
         return Sighting(
-            body=_points(found.pose_landmarks, window, 2),
+            body=body,
             visibility=np.array([p.visibility for p in found.pose_landmarks.landmark]),
             world=world,
-            face=_points(found.face_landmarks, window, 3),
-            left_hand=_points(found.left_hand_landmarks, window, 3),
-            right_hand=_points(found.right_hand_landmarks, window, 3),
-            mask=window.paste(found.segmentation_mask, height=height, width=width),
+            face=None if mirrored else _points(found.face_landmarks, window, 3),
+            left_hand=None if mirrored else _points(found.left_hand_landmarks, window, 3),
+            right_hand=None if mirrored else _points(found.right_hand_landmarks, window, 3),
+            mask=window.paste(mask, height=height, width=width),
         )
 
     def faces(

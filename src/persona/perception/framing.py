@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from persona.core.errors import PhotoError
-from persona.perception.detectors import Sighting
+from persona.perception.detectors import Picture, Sighting
+from persona.perception.skin import GENERIC, skin_distance
 
 SMALLEST_HEIGHT = 256
 """Least height of a person [px]: below it a face has fewer than 30 pixels."""
@@ -26,21 +28,20 @@ class Flaw:
 
 
 def require_whole_person(
-    person: Sighting, *, name: str, width: int, height: int, allow_partial: bool
+    picture: Picture, person: Sighting, *, name: str, allow_partial: bool
 ) -> tuple[str, ...]:
     """Refuse a person who is cut off, hidden, turned away, seated or too small.
 
     Args:
+        picture: The whole photo.
         person: What was seen.
         name: The photo's name, for messages.
-        width: Columns of the photo [px].
-        height: Rows of the photo [px].
         allow_partial: Return the flaws as warnings instead.
 
     Raises:
         PhotoError: There is a flaw and ``allow_partial`` is off; all flaws are named.
     """
-    flaws = find_flaws(person, width=width, height=height)
+    flaws = find_flaws(picture, person)
     if flaws and not allow_partial:
         raise PhotoError(
             f"{name}: " + "; ".join(flaw.what for flaw in flaws),
@@ -51,13 +52,14 @@ def require_whole_person(
     return tuple(f"{flaw.what}: {flaw.invented}" for flaw in flaws)
 
 
-def find_flaws(person: Sighting, *, width: int, height: int) -> list[Flaw]:
+def find_flaws(picture: Picture, person: Sighting) -> list[Flaw]:
     """List everything that keeps the person from being wholly seen."""
+    height, width = picture.shape[:2]
     flaws = [
         _below(person, height),
         _above(person),
         _beside(person, width),
-        _behind(person),
+        _behind(picture, person),
         _seated(person, height),
         _small(person),
     ]
@@ -141,18 +143,39 @@ def _beside(person: Sighting, width: int) -> Flaw | None:
     )
 
 
-def _behind(person: Sighting) -> Flaw | None:
-    """The back turned to the camera: no face, and the shoulders in reversed order."""
+def _behind(picture: Picture, person: Sighting) -> Flaw | None:
+    """The back turned to the camera: no face, and the shoulders reversed or no skin in its place.
+
+    Of whole bodies the model tells back from front; of busts it does not.
+    """
     if person.face is not None:
         return None
     turned = (person.body[11, 0] - person.body[12, 0]) / person.torso
-    if turned > -0.2:
+    if turned > -0.2 and not _faceless(picture, person):
         return None
     return Flaw(
         what="the person is seen from the back",
         invented="the face and the front were invented",
         fix="take the photo from the front, with the face in view",
     )
+
+
+def _faceless(picture: Picture, person: Sighting) -> bool:
+    """Whether a coloured photo shows no skin where the face should be."""
+    head = person.body[:11].mean(0)
+    reach = max(0.14 * person.torso, 2.0)
+    height, width = picture.shape[:2]
+    rows = slice(int(np.clip(head[1] - reach, 0, height)), int(np.clip(head[1] + reach, 0, height)))
+    columns = slice(
+        int(np.clip(head[0] - reach, 0, width)), int(np.clip(head[0] + reach, 0, width))
+    )
+    patch = picture[rows, columns].astype(np.float32) / 255
+    if patch.size == 0:
+        return False
+    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB)
+    coloured = np.hypot(lab[..., 1], lab[..., 2]).max() > 8
+    # Faces in the worst light keep a sixth, hair and caps from behind show none.
+    return bool(coloured and (skin_distance(lab, np.array(GENERIC)) < 1).mean() < 0.08)
 
 
 def _seated(person: Sighting, height: int) -> Flaw | None:
@@ -186,7 +209,7 @@ def _seated(person: Sighting, height: int) -> Flaw | None:
 
 def _small(person: Sighting) -> Flaw | None:
     """Too few pixels."""
-    _, top, _, bottom = person.box()
+    _, top, _, bottom = person.box
     tall = bottom - top
     if tall >= SMALLEST_HEIGHT:
         return None

@@ -9,7 +9,6 @@ from persona.perception.detectors import (
     DETECTION_SIZES,
     Detectors,
     Picture,
-    Plane,
     Sighting,
     Window,
 )
@@ -65,16 +64,16 @@ def confirmed(picture: Picture, detectors: Detectors, found: Sighting) -> bool:
     torso, unless a neighbour gets the attention: then a third, closer look decides.
     """
     limit = MOST_MOVED * found.torso
-    window = Window.around(found.box(), margin=0.15)
+    window = Window.around(found.box, margin=0.15)
     again = detectors.person(picture, window, pixels=512)
-    mirrored = _mirrored(picture, detectors, window)
+    mirrored = detectors.person(picture, window, pixels=512, mirrored=True)
     agree = [
         again is not None and _moved(again.body, found.body) < limit,
-        mirrored is not None and _moved(mirrored[0], found.body) < limit,
+        mirrored is not None and _moved(mirrored.body, found.body) < limit,
     ]
     if agree[0] == agree[1]:
         return agree[0]
-    close = detectors.person(picture, Window.around(found.box(), margin=0.05), pixels=512)
+    close = detectors.person(picture, Window.around(found.box, margin=0.05), pixels=512)
     return close is not None and _moved(close.body, found.body) < limit
 
 
@@ -92,29 +91,18 @@ def closer_look(picture: Picture, detectors: Detectors, found: Sighting) -> Sigh
     """
     best = found
     for margin in (0.1, 0.25):
-        window = Window.around(found.box(), margin=margin)
+        window = Window.around(found.box, margin=margin)
         again = detectors.person(picture, window, pixels=CLOSE_PIXELS)
         if again is None or _overlap(again, found) < 0.5:
             continue
         if _seen(again) >= _seen(best) - 0.3:
             best = again
             break
-    mirrored = _mirrored(picture, detectors, Window.around(best.box(), margin=0.1))
-    if mirrored is None or _moved(mirrored[0], best.body) > MOST_MOVED * best.torso:
+    window = Window.around(best.box, margin=0.1)
+    mirrored = detectors.person(picture, window, pixels=512, mirrored=True)
+    if mirrored is None or _moved(mirrored.body, best.body) > MOST_MOVED * best.torso:
         return best
-    return replace(best, mask=0.5 * (best.mask + mirrored[1]))
-
-
-def _mirrored(
-    picture: Picture, detectors: Detectors, window: Window
-) -> tuple[Float[np.ndarray, "33 2"], Plane] | None:
-    """Body and mask as seen in the mirror, mirrored back; left and right joints stay swapped."""
-    width = picture.shape[1]
-    twin = Window(width - window.left - window.side, window.top, window.side)
-    seen = detectors.person(np.ascontiguousarray(picture[:, ::-1]), twin, pixels=512)
-    if seen is None:
-        return None
-    return seen.body * (-1, 1) + (width, 0), np.ascontiguousarray(seen.mask[:, ::-1])
+    return replace(best, mask=0.5 * (best.mask + mirrored.mask))
 
 
 def complete(picture: Picture, detectors: Detectors, person: Sighting) -> Sighting:
@@ -143,7 +131,7 @@ def _seen(person: Sighting) -> float:
 
 def _overlap(a: Sighting, b: Sighting) -> float:
     """Intersection over union of two people's boxes."""
-    first, second = a.box(), b.box()
+    first, second = a.box, b.box
     left, top = max(first[0], second[0]), max(first[1], second[1])
     right, bottom = min(first[2], second[2]), min(first[3], second[3])
     shared = max(right - left, 0) * max(bottom - top, 0)

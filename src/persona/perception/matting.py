@@ -53,7 +53,7 @@ def person_mask(picture: Picture, person: Sighting) -> Plane:
         person: Landmarks and coarse mask of the person.
     """
     height, width = picture.shape[:2]
-    left, top, right, bottom = person.box()
+    left, top, right, bottom = person.box
     margin = 0.12 * (bottom - top)
     x0, x1 = max(int(left - margin), 0), min(int(right + margin) + 1, width)
     y0, y1 = max(int(top - margin), 0), min(int(bottom + margin) + 1, height)
@@ -80,21 +80,28 @@ def with_portrait(picture: Picture, detectors: Detectors, person: Sighting) -> S
     head = person.body[:11].mean(0)
     side = 2 * PORTRAIT_REACH * person.torso
     window = Window(head[0] - 0.5 * side, head[1] - 0.4 * side, side)
-    portrait = detectors.portrait(picture, window)
-    height, width = portrait.shape
-    rows, columns = np.mgrid[:height, :width]
+    height, width = picture.shape[:2]
+    top, bottom = np.clip([int(window.top), int(window.top + side)], 0, height)
+    left, right = np.clip([int(window.left), int(window.left + side)], 0, width)
+    if top == bottom or left == right:
+        return person
+    here = (slice(top, bottom), slice(left, right))
+    portrait, guess = detectors.portrait(picture, window)[here], person.mask[here]
+    rows, columns = np.mgrid[top:bottom, left:right]
     from_middle = np.maximum(
         np.abs(columns + 0.5 - window.left - 0.5 * side),
         np.abs(rows + 0.5 - window.top - 0.5 * side),
     )
     weight = np.clip((0.5 * side - from_middle) / (0.15 * side), 0, 1)
-    near = cv2.GaussianBlur(person.mask, (0, 0), 0.06 * person.torso)
+    near = cv2.GaussianBlur(guess, (0, 0), 0.06 * person.torso)
     weight *= np.clip(near / 0.05, 0, 1)
-    both = ((portrait > 0.5) & (person.mask > 0.5) & (weight > 0.5)).sum()
-    either = (((portrait > 0.5) | (person.mask > 0.5)) & (weight > 0.5)).sum()
+    both = ((portrait > 0.5) & (guess > 0.5) & (weight > 0.5)).sum()
+    either = (((portrait > 0.5) | (guess > 0.5)) & (weight > 0.5)).sum()
     if both < 0.75 * either:
         return person
-    return replace(person, mask=(1 - weight) * person.mask + weight * portrait)
+    mask = person.mask.copy()
+    mask[here] = (1 - weight) * guess + weight * portrait
+    return replace(person, mask=mask)
 
 
 def _bones(

@@ -96,12 +96,12 @@ def find_people(
 def _look_beside(picture: Picture, detectors: Detectors, people: list[Sighting]) -> Sighting | None:
     """Look along the picture at the scale at which somebody as large as the first one shows."""
     height, width = picture.shape[:2]
-    left, top, right, bottom = people[0].box()
+    left, top, right, bottom = people[0].box
     side = 1.3 * max(right - left, bottom - top)
     if side > 1.5 * max(height, width):
         return None
     middle = (top + bottom) / 2
-    taken = [one.box() for one in people]
+    taken = [one.box for one in people]
     for x in np.arange(0.2 * side, width, 0.4 * side):
         # Somebody found covers this place, or too little of the picture is left beside them.
         if any(box[0] - 0.1 * side < x < box[2] + 0.1 * side for box in taken):

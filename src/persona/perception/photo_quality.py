@@ -33,7 +33,7 @@ def quality_warnings(picture: Picture, mask: Plane, person: Sighting) -> tuple[s
 
 
 def _size(picture: Picture, person: Sighting) -> str | None:
-    _, top, _, bottom = person.box()
+    _, top, _, bottom = person.box
     tall, share = bottom - top, (bottom - top) / picture.shape[0]
     if tall < LOW_HEIGHT:
         return f"the person is small, {tall:.0f} px tall: details stay blurred; use a larger photo"
@@ -94,7 +94,7 @@ def _light(picture: Picture, mask: Plane) -> str | None:
 
 def _sharpness(picture: Picture, mask: Plane, person: Sighting) -> str | None:
     """Warn about blur: the finest detail must carry some of the contrast of the next coarser."""
-    scale = min(1.0, 768 / max(person.box()[3] - person.box()[1], 1.0))
+    scale = min(1.0, 768 / max(person.box[3] - person.box[1], 1.0))
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(mask, (small.shape[1], small.shape[0])) > 0.95

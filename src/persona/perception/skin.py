@@ -68,7 +68,7 @@ def skin_colours(
             continue
         colour = np.median(held, 0)
         faint = np.hypot(*colour[1:]) < 0.7 * np.hypot(*colours[0][1:])
-        if not faint and skin_distance(colour, np.array(colours[:1])) < 0.8:
+        if not faint and skin_distance(colour[None], np.array(colours[:1]))[0] < 0.8:
             colours.append(colour)
     return np.array(colours)
 

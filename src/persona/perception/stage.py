@@ -39,11 +39,7 @@ class PerceivePhoto:
             if not cut_out:
                 found = with_portrait(picture, detectors, found)
         warnings = require_whole_person(
-            found,
-            name=photo.name,
-            width=photo.width,
-            height=photo.height,
-            allow_partial=self.allow_partial,
+            picture, found, name=photo.name, allow_partial=self.allow_partial
         )
         mask = alpha if cut_out else person_mask(picture, found) * alpha
         _require_pixels(mask, photo.name)
