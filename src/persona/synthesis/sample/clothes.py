@@ -40,9 +40,9 @@ def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, "
         The garments, and a flag per body vertex: well inside a garment, not to be drawn.
     """
     fields = {
-        "top": _top_field(figure, look),
-        "bottom": _bottom_field(figure),
-        "shoes": _shoe_field(figure),
+        "top": _top_field(figure, look, figure.rest, figure.vertices),
+        "bottom": _bottom_field(figure, figure.rest),
+        "shoes": _shoe_field(figure, figure.rest),
     }
     garments = [
         _top(figure, look, fields["top"]),
@@ -64,11 +64,16 @@ def _heights(figure: Figure) -> dict[str, float]:
     }
 
 
-def _top_field(figure: Figure, look: SampleLook) -> Float[ndarray, " n"]:
-    """Distance inside the top's edges [m], in T-pose."""
-    rest, joints = figure.rest, figure.rest_joints
+def _top_field(
+    figure: Figure,
+    look: SampleLook,
+    rest: Float[ndarray, "n 3"],
+    posed: Float[ndarray, "n 3"],
+) -> Float[ndarray, " n"]:
+    """Distance inside the top's edges [m]: in T-pose, but the hem is level as worn."""
+    joints = figure.rest_joints
     heights = _heights(figure)
-    hem = figure.vertices[:, 1] - (figure.joints[JOINT_IDS["left_hip"], 1] - 0.03)
+    hem = posed[:, 1] - (figure.joints[JOINT_IDS["left_hip"], 1] - 0.03)
     hem = np.where(np.abs(rest[:, 0]) < joints[JOINT_IDS["left_shoulder"], 0] + 0.03, hem, 1.0)
     wrist, elbow = joints[JOINT_IDS["left_wrist"], 0], joints[JOINT_IDS["left_elbow"], 0]
     shoulder = joints[JOINT_IDS["left_shoulder"], 0]
@@ -82,18 +87,18 @@ def _top_field(figure: Figure, look: SampleLook) -> Float[ndarray, " n"]:
     return np.minimum.reduce([hem, sleeve, neckline, below])
 
 
-def _bottom_field(figure: Figure) -> Float[ndarray, " n"]:
+def _bottom_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
     heights = _heights(figure)
-    waist = heights["pelvis"] + 0.07 - figure.rest[:, 1]
-    cuff = figure.rest[:, 1] - (heights["ankle"] - 0.028)
+    waist = heights["pelvis"] + 0.07 - rest[:, 1]
+    cuff = rest[:, 1] - (heights["ankle"] - 0.028)
     return np.minimum(waist, cuff)
 
 
-def _shoe_field(figure: Figure) -> Float[ndarray, " n"]:
+def _shoe_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
     heights = _heights(figure)
-    collar = heights["ankle"] + 0.012 - figure.rest[:, 1]
+    collar = heights["ankle"] + 0.012 - rest[:, 1]
     # Lower at the instep's opening than at the heel, as trainers are cut.
-    ahead = figure.rest[:, 2] - figure.rest_joints[JOINT_IDS["left_ankle"], 2]
+    ahead = rest[:, 2] - figure.rest_joints[JOINT_IDS["left_ankle"], 2]
     return collar - 0.012 * smoothstep(0.02, 0.06, ahead)
 
 
@@ -150,9 +155,7 @@ def _top(figure: Figure, look: SampleLook, field: Float[ndarray, " n"]) -> Mesh:
     mesh = _drape(figure, field, start, gap=loose * 0.7, steps=60, material="top")
     mesh = midpoint_subdivided(mesh)
     mesh = _folded(mesh, _top_folds(figure, look, mesh))
-    return _finished(
-        mesh, _top_field(replace(figure, rest=mesh.rest, vertices=mesh.vertices), look)
-    )
+    return _finished(mesh, _top_field(figure, look, mesh.rest, mesh.vertices))
 
 
 def _top_folds(figure: Figure, look: SampleLook, mesh: Mesh) -> Float[ndarray, " n"]:
@@ -199,7 +202,7 @@ def _bottom(figure: Figure, look: SampleLook, field: Float[ndarray, " n"]) -> Me
     height = 0.0055 * rings * (stack + 0.6 * behind) + 0.003 * whiskers + 0.0022 * long_folds
     height += 0.0012 * gradient_noise(mesh.rest * 16, seed=look.seed + 24)
     mesh = _folded(mesh, height * (0.25 + 0.75 * hem))
-    return _finished(mesh, _bottom_field(replace(figure, rest=mesh.rest)))
+    return _finished(mesh, _bottom_field(figure, mesh.rest))
 
 
 def _straightened(figure: Figure, start: Float[ndarray, "n 3"], side: str) -> Float[ndarray, "n 3"]:
@@ -237,7 +240,7 @@ def _shoes(figure: Figure, field: Float[ndarray, " n"]) -> list[Mesh]:
             points = np.where(free[:, None], mean @ points, points)
     points[:, 1] = np.maximum(points[:, 1], 0.5 * SOLE_HEIGHT)
     mesh = midpoint_subdivided(plain_mesh("shoes", points, figure.rest[used], faces))
-    upper = _finished(mesh, _shoe_field(replace(figure, rest=mesh.rest)))
+    upper = _finished(mesh, _shoe_field(figure, mesh.rest))
     return [upper, *(_sole(upper, side) for side in (-1, 1))]
 
 

@@ -12,7 +12,9 @@ from persona.synthesis.sample.noise import gradient_noise, layered_noise, ridges
 Colors = Float[ndarray, "p 3"]
 
 
-def mixed(base: Colors, color: Color | Colors, share: Float[ndarray, " p"]) -> Colors:
+def mixed(
+    base: Colors, color: Color | Colors | Float[ndarray, " 3"], share: Float[ndarray, " p"]
+) -> Colors:
     """Blend ``share`` of a colour into others."""
     return base + (np.asarray(color) - base) * np.clip(share, 0, 1)[:, None]
 
@@ -208,7 +210,7 @@ def _brow(
         1,
     )
     texture = 0.72 + 0.28 * gradient_noise(hairs, seed=look.seed + 61)
-    share = smoothstep(thick, thick * 0.35, away) * texture
+    share = smoothstep(1.0, 0.35, away / thick) * texture
     return mixed(colors, np.array(look.hair) * 0.75, 0.88 * share * front)
 
 
