@@ -39,7 +39,8 @@ def assemble(
     people = Samples(vertices=people.vertices, joints=joints)
     space = principal_directions(people)
     actions = face_actions(source, scale)
-    weights = mend_weights(weights, space.mean)
+    mean = _symmetric(space.mean[..., None], partner)[..., 0]
+    weights = mend_weights(weights, mean)
     regressor = fit_regressor(people, weights, np.abs(actions).max((0, 2)), partner, seed=seed)
     error = np.linalg.norm(
         np.einsum("jv,nvd->njd", regressor, people.vertices) - people.joints, axis=-1
@@ -50,7 +51,6 @@ def assemble(
         error.mean(0).max() * 1e3,
     )
     expressions = expression_directions(source.action_names, actions)
-    mean = _symmetric(space.mean[..., None], partner)[..., 0]
     rig = Rig(mean, regressor @ mean, weights, source.faces)
     rigid = [JOINT_IDS[name] for name in ("jaw", "left_eye", "right_eye")]
     still = (weights[:, rigid].sum(1) > RIGID_SHARE) | painted(source, "mouth_cavity", "teeth")

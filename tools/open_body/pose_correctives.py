@@ -33,7 +33,7 @@ RIDGE = 0.015
 """Weight of the squared directions against squared metres over all poses."""
 SMALLEST = 2.5e-4
 """Offsets per unit of rotation below this [m] are dropped: they cost file and change nothing."""
-FLESH = 0.04
+FLESH = 0.4
 """Pull of the bones on skin between them, where there is much flesh."""
 ARMPIT = 0.008
 """The same at the shoulder, where there is a hollow."""

@@ -56,4 +56,4 @@ def pose_correctives(
         ids = torch.cat([block.vertex_ids for block in blocks])
         rows = [block.directions.reshape(-1, 9) @ features[block.joint] for block in blocks]
         offsets = offsets.index_add(0, ids, torch.cat(rows).reshape(-1, 3, batch))
-    return offsets.permute(2, 0, 1)
+    return offsets.permute(2, 0, 1).contiguous()

@@ -1,10 +1,6 @@
-"""SmplxBody: an SMPL-X model file as tensors, and the posed body it gives."""
+"""SmplxBody: an SMPL-X model as tensors, and the posed body it gives."""
 
-import hashlib
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from importlib import resources
-from pathlib import Path
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -14,23 +10,17 @@ from torch import Tensor
 from persona.body.correctives import (
     CorrectiveBlock,
     blocks_at,
-    blocks_from_dense,
     pose_correctives,
 )
-from persona.body.face_units import FaceUnits, face_units_from
-from persona.body.files import Arrays, read_arrays
-from persona.body.landmarks import Landmarks, landmarks_from
-from persona.body.regions import Regions, regions_from
-from persona.body.skeleton import MAIN_CHILD, PARENTS, bone_group_matrix
+from persona.body.face_units import FaceUnits
+from persona.body.landmarks import Landmarks
+from persona.body.regions import Regions
+from persona.body.skeleton import PARENTS, bone_group_matrix
 from persona.body.skinning import blend_transforms, bone_transforms
 from persona.core.checks import check_shape
-from persona.core.errors import FileFormatError
 from persona.core.types import Faces
 from persona.geometry.rotations import axis_angle_to_matrix
-from persona.records.body_params import EXPRESSION_COUNT, SHAPE_COUNT, BodyParams
-
-WIDE_SHAPE_COLUMNS = 400
-"""Licensed files keep 300 betas, then 100 expressions; smaller ones 10, then 10."""
+from persona.records.body_params import BodyParams
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,6 +46,7 @@ class SmplxBody:
     """An SMPL-X model. Make one with `load_body`; treat its tensors as constants.
 
     Example:
+        >>> from persona.body import load_body
         >>> from persona.records.body_params import rest_params
         >>> body = load_body()
         >>> body.forward(rest_params()).joints.shape
@@ -135,6 +126,7 @@ class SmplxBody:
             rest = rest + self.stretch @ joint_offsets
         if vertex_offsets is not None:
             rest = rest + vertex_offsets
+        batch = torch.broadcast_shapes(batch, rest.shape[:-2], rest_joints.shape[:-2])
         rest = rest.expand(*batch, -1, -1)
         rest_joints = rest_joints.expand(*batch, -1, -1)
         rotations = axis_angle_to_matrix(pose.expand(*batch, -1, -1))
@@ -175,8 +167,10 @@ class SmplxBody:
         )
 
     def joint_offsets_from_bone_scales(
-        self, log_scales: Float[Tensor, "*batch 7"], betas: Float[Tensor, "*batch s"] | None = None
-    ) -> Float[Tensor, "*batch 55 3"]:
+        self,
+        log_scales: Float[Tensor, "*#batch 7"],
+        betas: Float[Tensor, "*#batch s"] | None = None,
+    ) -> Float[Tensor, "... 55 3"]:
         """Turn the seven bone-length scales into joint offsets for `forward`.
 
         Args:
@@ -188,16 +182,17 @@ class SmplxBody:
         joints = self.joints_template
         if betas is not None:
             joints = joints + torch.einsum("jds,...s->...jd", self._shape_joint_dirs(betas), betas)
-        joints = joints.expand(*factors.shape[:-1], -1, -1)
+        batch = torch.broadcast_shapes(factors.shape[:-1], joints.shape[:-2])
+        joints, factors = joints.expand(*batch, -1, -1), factors.expand(*batch, -1)
         moved = [joints[..., 0, :]]
         for joint, parent in enumerate(PARENTS[1:], start=1):
             bone = joints[..., joint, :] - joints[..., parent, :]
             moved.append(moved[parent] + bone * factors[..., joint, None])
         return torch.stack(moved, -2) - joints
 
-    def to(self, device: torch.device | str) -> "SmplxBody":
-        """Move every tensor to a device."""
-        moved = {f.name: _to(getattr(self, f.name), device) for f in fields(self)}
+    def to(self, target: torch.device | torch.dtype | str) -> "SmplxBody":
+        """Move every tensor to a device, or give every floating point tensor another precision."""
+        moved = {f.name: _to(getattr(self, f.name), target) for f in fields(self)}
         return replace(self, **moved)
 
     def _coefficients(self, params: BodyParams) -> Float[Tensor, "*batch c"]:
@@ -222,135 +217,6 @@ class SmplxBody:
         )
 
 
-def load_body(path: Path | str | None = None) -> SmplxBody:
-    """Load a body; None gives the open body that ships with persona (read once, then shared).
-
-    Args:
-        path: An SMPL-X npz of your own. Its betas and expressions mean something else than the
-            open body's, and what the file does not hold (landmarks, regions, face units) is empty.
-
-    Raises:
-        FileFormatError: Not an SMPL-X npz, damaged, or not safe to open.
-    """
-    return _shipped_body() if path is None else _read_body(Path(path))
-
-
-@lru_cache(maxsize=1)
-def _shipped_body() -> SmplxBody:
-    with resources.as_file(resources.files("persona.body") / "data" / "open_body.npz") as path:
-        return _read_body(path)
-
-
-def _read_body(path: Path) -> SmplxBody:
-    arrays = read_arrays(path)
-    _check_body(path, arrays)
-    template, weights = _floats(arrays, "v_template"), _floats(arrays, "weights")
-    regressor = _floats(arrays, "J_regressor")
-    shapes, expressions = _shape_columns(_floats(arrays, "shapedirs"))
-    joints = regressor @ template
-    both = torch.cat([shapes, expressions], -1)
-    faces = _ints(arrays, "f")
-    has_uv = "vt" in arrays and "ft" in arrays
-    return SmplxBody(
-        v_template=template,
-        shapedirs=shapes,
-        exprdirs=expressions,
-        correctives=blocks_from_dense(_floats(arrays, "posedirs")),
-        J_regressor=regressor,
-        joints_template=joints,
-        joint_dirs=(regressor @ both.flatten(1)).unflatten(1, (3, -1)),
-        weights=weights,
-        stretch=_stretch(template, joints, weights),
-        parents=torch.tensor(PARENTS),
-        faces=faces,
-        uv=_floats(arrays, "vt") if has_uv else torch.zeros(0, 2),
-        uv_faces=_ints(arrays, "ft") if has_uv else torch.zeros(0, 3, dtype=torch.int64),
-        regions=regions_from(arrays, weights),
-        landmarks=landmarks_from(arrays),
-        face_units=face_units_from(arrays, len(template)),
-        mirror_vertices=_ints(arrays, "mirror_vertices")
-        if "mirror_vertices" in arrays
-        else torch.zeros(0, dtype=torch.int64),
-        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-
-
-def _stretch(template: Tensor, joints: Tensor, weights: Tensor) -> Float[Tensor, "v 55"]:
-    """Let a vertex slide between the ends of its bones, by how far along each bone it sits."""
-    shares = torch.zeros_like(weights)
-    for joint in range(weights.shape[1]):
-        child = MAIN_CHILD.get(joint)
-        if child is None:
-            shares[:, joint] += weights[:, joint]
-            continue
-        bone = joints[child] - joints[joint]
-        along = ((template - joints[joint]) @ bone / (bone @ bone)).clamp(0, 1)
-        shares[:, joint] += weights[:, joint] * (1 - along)
-        shares[:, child] += weights[:, joint] * along
-    return shares
-
-
-def _shape_columns(shapedirs: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut shapedirs into betas and expressions as `smplx` does."""
-    begin = 300 if shapedirs.shape[2] >= WIDE_SHAPE_COLUMNS else SHAPE_COUNT
-    shapes = shapedirs[..., :SHAPE_COUNT].contiguous()
-    return shapes, shapedirs[..., begin : begin + EXPRESSION_COUNT].contiguous()
-
-
-def _check_body(path: Path, arrays: Arrays) -> None:
-    """Refuse files in which arrays are missing or contradict each other."""
-    needed = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
-    missing = [name for name in needed if name not in arrays]
-    if missing:
-        raise FileFormatError(
-            f"{path} lacks {', '.join(missing)}",
-            why="an SMPL-X model file holds " + ", ".join(needed),
-            fix="give the SMPL-X model itself (SMPLX_NEUTRAL.npz), not a motion or another body",
-        )
-    count = arrays["v_template"].shape[0]
-    shapes: dict[str, tuple[int | None, ...]] = {
-        "v_template": (count, 3),
-        "shapedirs": (count, 3, None),
-        "posedirs": (count, 3, 9 * (len(PARENTS) - 1)),
-        "J_regressor": (len(PARENTS), count),
-        "weights": (count, len(PARENTS)),
-        "f": (None, 3),
-        "kintree_table": (2, len(PARENTS)),
-    }
-    for name, shape in shapes.items():
-        got = arrays[name].shape
-        fits = len(got) == len(shape) and all(
-            want in (None, size) for size, want in zip(got, shape, strict=True)
-        )
-        if not fits:
-            raise FileFormatError(
-                f"{name} in {path} has shape {got}",
-                why=f"with {count} vertices and {len(PARENTS)} joints it must be {shape}",
-                fix="use an SMPL-X file; SMPL and SMPL-H have other joints",
-            )
-    faces, tree = arrays["f"].astype("int64"), arrays["kintree_table"].astype("int64")
-    if faces.size and not 0 <= faces.min() <= faces.max() < count:
-        raise FileFormatError(
-            f"faces in {path} name vertices {faces.min()} to {faces.max()}",
-            why=f"the body has {count} vertices",
-            fix="fetch the file again; it is damaged",
-        )
-    if tuple(tree[0, 1:]) != PARENTS[1:]:
-        raise FileFormatError(
-            f"{path} has another joint tree",
-            why="poses mean something only on the tree of SMPL-X",
-            fix="use an SMPL-X file; SMPL and SMPL-H have other joints",
-        )
-
-
-def _floats(arrays: Arrays, name: str) -> Tensor:
-    return torch.from_numpy(arrays[name].astype("float32"))
-
-
-def _ints(arrays: Arrays, name: str) -> Tensor:
-    return torch.from_numpy(arrays[name].astype("int64"))
-
-
 def _fit_count(name: str, value: Tensor, count: int) -> Tensor:
     """Pad with zeros; more coefficients than the model has are refused."""
     check_shape(name, value[..., count:].flatten(), (0,))
@@ -362,15 +228,17 @@ def _translated(bones: Tensor, transl: Tensor) -> Tensor:
     return bones + shift[..., None, :, :]
 
 
-def _to(value: Any, device: torch.device | str) -> Any:
+def _to(value: Any, target: torch.device | torch.dtype | str) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device)
+        # Ids stay whole numbers whatever precision is asked for.
+        stays = isinstance(target, torch.dtype) and not value.is_floating_point()
+        return value if stays else value.to(target)
     if isinstance(value, tuple):
-        return tuple(_to(entry, device) for entry in value)
-    if hasattr(value, "__dataclass_fields__"):
-        return replace(
-            value, **{f.name: _to(getattr(value, f.name), device) for f in fields(value)}
-        )
+        return tuple(_to(entry, target) for entry in value)
     if isinstance(value, dict):
-        return {key: _to(entry, device) for key, entry in value.items()}
+        return {key: _to(entry, target) for key, entry in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{f.name: _to(getattr(value, f.name), target) for f in fields(value)}
+        )
     return value

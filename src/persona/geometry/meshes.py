@@ -213,13 +213,14 @@ def subdivision_matrix(
 
 
 def sparse_to_torch(matrix: sp.sparray) -> Tensor:
-    """Turn a scipy matrix into a torch CSR tensor (float32) for products with dense tensors."""
-    rows = sp.csr_array(matrix)
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(rows.indptr.astype(np.int64)),
-        torch.from_numpy(rows.indices.astype(np.int64)),
-        torch.from_numpy(rows.data.astype(np.float32)),
-        size=rows.shape,
+    """Turn a scipy matrix into a sparse torch tensor (float32) for products with dense tensors."""
+    entries = sp.coo_array(sp.csr_array(matrix))
+    return torch.sparse_coo_tensor(
+        torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64)),
+        torch.from_numpy(entries.data.astype(np.float32)),
+        size=matrix.shape,
+        is_coalesced=True,
+        check_invariants=False,  # scipy keeps them
     )
 
 
