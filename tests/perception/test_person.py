@@ -35,7 +35,7 @@ class PaintedPeople(Detectors):
     def face_mesh(self, picture, window, *, pixels):
         return None
 
-    def hands(self, picture, window, *, pixels):
+    def hands(self, picture, window, *, pixels, mirrored=False):
         return []
 
 

@@ -240,22 +240,34 @@ class Detectors:
         return faces
 
     def hands(
-        self, picture: Picture, window: Window, *, pixels: int
+        self, picture: Picture, window: Window, *, pixels: int, mirrored: bool = False
     ) -> list[tuple[str, float, Float[np.ndarray, "21 3"]]]:
-        """Find hands: (the person's own "left" or "right", score, points) each."""
+        """Find hands: (the person's own "left" or "right", score, points) each.
+
+        Args:
+            picture: The whole photo.
+            window: Where to look.
+            pixels: How large the model gets to see the window.
+            mirrored: Look in a mirror; what is seen comes back unmirrored.
+        """
+        cut = window.cut(picture, pixels=pixels)
         found = self._run(
             "hands",
-            window.cut(picture, pixels=pixels),
+            cut[:, ::-1] if mirrored else cut,
             static_image_mode=True,
             max_num_hands=2,
             min_detection_confidence=0.4,
         )
         hands = []
         sides = found.multi_handedness or ()
-        for points, side in zip(found.multi_hand_landmarks or (), sides, strict=True):
+        for landmarks, side in zip(found.multi_hand_landmarks or (), sides, strict=True):
             # The hand model speaks of mirrored pictures: its "Left" is the person's own right.
-            own = "right" if side.classification[0].label == "Left" else "left"
-            hands.append((own, float(side.classification[0].score), _points(points, window, 3)))
+            own_right = (side.classification[0].label == "Left") != mirrored
+            points = _points(landmarks, window, 3)
+            if mirrored:
+                points = points * (-1, 1, 1) + (2 * window.left + window.side, 0, 0)
+            name = "right" if own_right else "left"
+            hands.append((name, float(side.classification[0].score), points))
         return hands
 
     def face_mesh(

@@ -188,15 +188,17 @@ def _hand_fits(points: Float[np.ndarray, "21 3"], side: str, person: Sighting) -
 def _find_hand(
     picture: Picture, detectors: Detectors, person: Sighting, side: str
 ) -> Float[np.ndarray, "21 3"] | None:
-    """Run the hand model alone around the wrist, in two sizes."""
+    """Run the hand model alone around the wrist, in two sizes and in the mirror."""
     wrist, elbow = person.body[WRISTS[side]], person.body[ELBOWS[side]]
-    along = wrist - elbow
-    centre = wrist + 0.3 * along
-    for reach in (0.4 * person.torso, 0.65 * person.torso):
-        window = Window(centre[0] - reach, centre[1] - reach, 2 * reach)
+    centre = wrist + 0.3 * (wrist - elbow)
+    for reach, mirrored in ((0.4, False), (0.4, True), (0.65, False), (0.65, True)):
+        half = reach * person.torso
+        window = Window(centre[0] - half, centre[1] - half, 2 * half)
         found = [
             (score if own == side else score - 0.5, points)
-            for own, score, points in detectors.hands(picture, window, pixels=384)
+            for own, score, points in detectors.hands(
+                picture, window, pixels=384, mirrored=mirrored
+            )
             if _hand_fits(points, side, person)
         ]
         if found:
