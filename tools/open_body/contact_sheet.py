@@ -45,9 +45,9 @@ def fist(*, straight: tuple[str, ...] = ()) -> torch.Tensor:
         angles |= {f"left_{finger}{k}": (0.0, 0.0, float(c)) for k, c in enumerate(curls, 1)}
     if "thumb" not in straight:
         angles |= {
-            "left_thumb1": (45, 15, 0),
-            "left_thumb2": (0, 45, -10),
-            "left_thumb3": (0, 60, 0),
+            "left_thumb1": (55, 0, 10),
+            "left_thumb2": (0, 30, 0),
+            "left_thumb3": (0, 50, 0),
         }
     return both(**angles)
 
@@ -80,11 +80,10 @@ POSES: dict[str, torch.Tensor] = {
         left_shoulder=(10, -35, -65),
         left_elbow=(0, -50, 0),
     ),
-    "fist": ARMS_DOWN + fist(),
+    "fist": fist(),
     "point": both(left_shoulder=(0, -85, 0)) + fist(straight=("index",)),
-    "bend": ARMS_DOWN * 0
-    + both(left_shoulder=(0, -60, -35), left_hip=(-55, 0, 0))
-    + pose(spine1=(28, 0, 0), spine2=(22, 0, 0), spine3=(15, 0, 0)),
+    "bend": both(left_shoulder=(0, -50, -45), left_hip=(-55, 0, 0))
+    + pose(pelvis=(50, 0, 0), spine1=(25, 0, 0), spine2=(20, 0, 0), spine3=(12, 0, 0)),
     "twist": ARMS_DOWN
     + pose(
         spine1=(0, 18, 0), spine2=(0, 18, 0), spine3=(0, 14, 0), neck=(0, 25, 0), head=(0, 15, 0)
@@ -174,17 +173,17 @@ def sheet(body: SmplxBody, *, columns: int = 6) -> Picture:
     for name, full_pose in POSES.items():
         params = params_of(full_pose)
         view = {"yaw": 25.0 if name in ("squat", "sit", "bend", "lunge", "walk") else 0.0}
-        offsets = None
         if name in ("fist", "point"):
             posed = body.forward(params)
             hand = posed.joints[JOINT_IDS["left_middle1"]]
-            tile = draw(body, posed.vertices, yaw=60, pitch=15, center=hand, span=0.36)
+            side = {"yaw": 40.0, "pitch": -55.0} if name == "fist" else {"yaw": 60.0, "pitch": 15.0}
+            tile = draw(body, posed.vertices, center=hand, span=0.28, **side)
         elif name.startswith("jaw"):
             units = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
             offsets = body.face_units.offsets_of(units)
             posed = body.forward(params, vertex_offsets=offsets)
             head = posed.joints[JOINT_IDS["head"]] + torch.tensor([0.0, 0.06, 0.0])
-            tile = draw(body, posed.vertices, yaw=15, center=head, span=0.34)
+            tile = draw(body, posed.vertices, yaw=15, center=head, span=0.26)
         else:
             span = 2.2 if name != "T" else 2.4
             tile = draw(body, body.forward(params).vertices, span=span, **view)
@@ -203,10 +202,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     picture = sheet(load_body(options.body))
-    # 64 greys and skin tones are enough for shading, and keep the file small.
+    # 160 tones are enough for shading, and keep the file small.
     from PIL import Image
 
-    Image.fromarray(picture).quantize(96).save(options.out, optimize=True)
+    Image.fromarray(picture).quantize(160).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":
