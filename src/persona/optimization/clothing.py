@@ -13,7 +13,16 @@ from persona.body import SmplxBody
 from persona.body.skinning import blend_transforms
 from persona.core.types import Faces
 from persona.kernels import rasterize_mesh
-from persona.optimization.dress import freedom, shoe_offsets, vertex_limbs, wears_shoes
+from persona.optimization.dress import (
+    COVERED_SHARE,
+    TRUNK,
+    covered_share,
+    drape_offsets,
+    freedom,
+    shoe_offsets,
+    vertex_limbs,
+    wears_shoes,
+)
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell, hair_shell, web_shells
 from persona.optimization.silhouette import fit_silhouette, project
@@ -76,10 +85,13 @@ def dress(
     naked = posed.rest_vertices
     naked_pixels, _ = view.camera.project(posed.vertices)
     shod = wears_shoes(naked_pixels.numpy(), view.parts.numpy(), weights)
-    shoes = shoe_offsets(naked.numpy().astype(np.float64), faces, weights, laplacian, shod)
+    resting = naked.numpy().astype(np.float64)
+    worn = shoe_offsets(resting, faces, weights, laplacian, shod)
+    if covered_share(naked_pixels.numpy(), view.parts.numpy(), weights, TRUNK) > COVERED_SHARE:
+        worn += drape_offsets(resting, faces, weights, laplacian)
     linear, shift = blend_transforms(posed.T_posed_rest, body.weights)
-    shod_rest = naked + torch.from_numpy(shoes).float()
-    standing = (linear @ (shod_rest + posed.pose_correctives)[..., None])[..., 0] + shift
+    worn_rest = naked + torch.from_numpy(worn).float()
+    standing = (linear @ (worn_rest + posed.pose_correctives)[..., None])[..., 0] + shift
     in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
     mask = view.mask.numpy() > 0.5
     hair = view.parts.numpy() == Part.HAIR
@@ -105,7 +117,7 @@ def dress(
     return DressedBody(
         faces=body.faces,
         vertices=standing + offsets,
-        rest_vertices=shod_rest + rest_offsets,
+        rest_vertices=worn_rest + rest_offsets,
         naked_rest=naked,
         expression=naked - neutral + posed.pose_correctives,
         bones=posed.T_posed_rest,
@@ -133,15 +145,23 @@ def _layers(
     """Look at the dressed mesh through the photo's camera, without the hands it hides."""
     ids, front = _draw(vertices, faces[shown], view)
     _, hidden = _draw(vertices, faces[~shown], view)
-    head_faces = (limbs[faces[shown]] == Limb.HEAD).all(1)
+    face_limbs = limbs[faces[shown]]
+    head_faces = (face_limbs == Limb.HEAD).all(1)
+    trunk_faces = np.isin(face_limbs, (Limb.NECK, Limb.TORSO)).any(1)
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
-    _, back = _draw(mirrored, faces[shown][head_faces], view, pixels=project(vertices, view.camera))
+    _, back = _draw(
+        mirrored,
+        faces[shown][head_faces | trunk_faces],
+        view,
+        pixels=project(vertices, view.camera),
+    )
     return BodyLayers(
         covered=ids >= 0,
         front=front,
         on_head=(ids >= 0) & head_faces[np.maximum(ids, 0)],
+        on_trunk=(ids >= 0) & trunk_faces[np.maximum(ids, 0)],
         hidden_hand=hidden,
         head_back=far - back,
     )

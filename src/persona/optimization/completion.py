@@ -29,10 +29,14 @@ DETAIL_LIMIT = {
 """Largest deviation of a copied detail from its slice's colour, so that no print is copied."""
 DETAIL_NEIGHBORS = 48
 """Detail is what differs from the mean of so many neighbours: a patch 4 cm wide on a torso."""
+LIKE_SLEEVES = 0.2
+"""Largest difference in any channel from the sleeves' colour [sRGB]."""
 LAYER_BORDER = 0.012
 """Cloth nearer than this to another layer is not copied [m]."""
 VOTERS = 15
 """Seen Gaussians that decide what an unseen one of the torso shows."""
+HEM_ROUNDS = 2
+"""Votes after which a hem is straight."""
 ENOUGH = 60
 """Seen Gaussians from which a limb's colours can be read."""
 OUTER = 0.45
@@ -79,6 +83,20 @@ def spread_parts(surface: Surface) -> np.ndarray:
             part[unknown] = _torso_parts(surface, np.where(source)[0], unknown)
         else:
             part[unknown] = _slice_parts(surface, limb, np.where(source)[0], unknown)
+    return _straighten_hems(surface, part)
+
+
+def _straighten_hems(surface: Surface, part: np.ndarray) -> np.ndarray:
+    """Let unseen Gaussians vote with their neighbours, so that a hem is a line."""
+    place = np.concatenate([surface.rest, surface.limb[:, None].astype(float)], 1)
+    tree = cKDTree(place)
+    for _ in range(HEM_ROUNDS):
+        unknown = np.where(~surface.seen)[0]
+        ids = tree.query(place[unknown], VOTERS)[1]
+        votes = np.zeros((len(unknown), len(Part)))
+        np.add.at(votes, (np.arange(len(unknown))[:, None], part[ids]), 1.0)
+        part = part.copy()
+        part[unknown] = votes.argmax(1)
     return part
 
 
@@ -120,7 +138,7 @@ def _complete_group(
     target = np.where((surface.limb == limb) & (surface.part == part) & ~surface.seen)[0]
     if len(target) == 0:
         return
-    known = surface.seen & (surface.part == part)
+    known = surface.copyable & (surface.part == part)
     if part is Part.HAIR and (known & surface.hair_shell).sum() >= ENOUGH:
         # The scalp under it lies elsewhere: the shell is laid out as in the photo.
         known &= surface.hair_shell
@@ -129,7 +147,8 @@ def _complete_group(
         source = np.where(known & np.isin(surface.limb, (limb, MIRROR[limb])))[0]
     if len(source) < ENOUGH:
         # Nothing of this limb is known: borrow the plain colour from the rest of the person.
-        anywhere = np.where(known)[0] if known.any() else np.where(surface.seen)[0]
+        alike = surface.seen & (surface.part == part)
+        anywhere = np.where(alike if alike.any() else surface.seen)[0]
         guess[target] = np.median(surface.color[anywhere], 0)
         return
     source = source[_main_cloth(surface, source, limb, part)]
@@ -159,17 +178,19 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     everything = np.arange(len(source))
     if limb is not Limb.TORSO or part not in (Part.UPPER, Part.LOWER):
         return everything
-    weight = _outer_weight(limb, surface.rest[source])
-    outer = weight > 0.5
-    if outer.sum() < 50:
-        return everything
+    width = np.abs(surface.rest[:, 0])
+    outer = width[source] > OUTER * np.percentile(width[surface.limb == limb], 95)
+    sleeves = _sleeve_color(surface, part)
     place = np.round(surface.rest[source, 1] / (8 * SLICE)).astype(int)
     keep = np.zeros(len(source), bool)
     for level in np.unique(place):
         here = place == level
         rim = here & outer
+        if rim.sum() < ENOUGH and sleeves is not None:
+            # Arms hide the flanks: what looks like the sleeves is the garment.
+            rim = here & (np.abs(surface.color[source] - sleeves).max(1) < LIKE_SLEEVES)
         if rim.sum() < 8:
-            rim = outer
+            rim = here
         middle = np.median(surface.color[source[rim]], 0)
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
         reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
@@ -182,12 +203,13 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     return np.where(keep)[0] if keep.sum() > 50 else everything
 
 
-def _outer_weight(limb: Limb, rest: np.ndarray) -> np.ndarray:
-    """Weigh the flanks of the torso over its middle; elsewhere all alike."""
-    if limb is not Limb.TORSO:
-        return np.ones(len(rest))
-    half = np.percentile(np.abs(rest[:, 0]), 95)
-    return np.where(np.abs(rest[:, 0]) > OUTER * half, 1.0, 0.15)
+def _sleeve_color(surface: Surface, part: Part) -> np.ndarray | None:
+    """Give the median colour of the seen sleeves; None where arms are bare or part is no top."""
+    arms = np.isin(surface.limb, (Limb.LEFT_ARM, Limb.RIGHT_ARM))
+    sleeves = arms & surface.seen & (surface.part == Part.UPPER)
+    if part is not Part.UPPER or sleeves.sum() < ENOUGH:
+        return None
+    return np.median(surface.color[sleeves], 0)
 
 
 def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarray, float]:
@@ -198,7 +220,7 @@ def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarra
     total = np.zeros((bins, 3))
     mass = np.zeros(bins)
     for bin_ in range(bins):
-        members = source[place == bin_]
+        members = source[place - low == bin_]
         if len(members) >= 4:
             total[bin_] = np.median(surface.color[members], 0)
             mass[bin_] = min(len(members), 40)

@@ -23,6 +23,16 @@ OUTWARD = {
 """Most that clothes stand off the skin along its normal [m]; hair has a shell of its own."""
 INWARD = 0.015
 """Most that the body may be thinner than fitted [m]."""
+TRUNK = (0, 3, 6, 9)
+"""Pelvis and spine: where a garment hangs from shoulders and hips instead of clinging."""
+DRAPE_ROUNDS = 60
+"""Averagings of the trunk: hollows up to about 10 cm wide are bridged."""
+BUMP_SHARE = 0.7
+"""How much of what the averaging takes away from a bump is taken away [-]."""
+MAX_DRAPE = 0.03
+"""Most that the cloth may leave the skin by draping alone [m]."""
+COVERED_SHARE = 0.6
+"""Share of the trunk's pixels that must be cloth."""
 TOE_ROUNDS = 30
 """Averagings that melt five toes into the front of a shoe."""
 SHOE_THICKNESS = 0.007
@@ -64,6 +74,43 @@ def wears_shoes(pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> t
         person = shown[foot][shown[foot] != Part.BACKGROUND]
         answers.append(len(person) > 0 and float((person == Part.SHOES).mean()) > SHOE_SHARE)
     return answers[0], answers[1]
+
+
+def covered_share(
+    pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray, joints: tuple[int, ...]
+) -> float:
+    """Read from the part labels how much of some joints' skin is under clothes, 0 to 1."""
+    rows = np.clip(pixels[:, 1].astype(int), 0, parts.shape[0] - 1)
+    columns = np.clip(pixels[:, 0].astype(int), 0, parts.shape[1] - 1)
+    shown = parts[rows, columns][weights[:, list(joints)].sum(1) > 0.6]
+    shown = shown[shown != Part.BACKGROUND]
+    if len(shown) == 0:
+        return 0.0
+    return float(np.isin(shown, (Part.UPPER, Part.LOWER)).mean())
+
+
+def drape_offsets(
+    vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, laplacian: sp.csr_matrix
+) -> np.ndarray:
+    """Hang cloth over the trunk: it bridges what is hollow and softens what stands out.
+
+    Args:
+        vertices: Rest pose [m], (v, 3).
+        faces: Triangles (f, 3).
+        weights: Skinning shares (v, 55).
+        laplacian: Uniform graph Laplacian.
+
+    Returns:
+        Offsets along the normals in the rest pose [m], (v, 3); zero off the trunk.
+    """
+    trunk = np.clip((weights[:, list(TRUNK)].sum(1) - 0.5) / 0.4, 0, 1)
+    shape = vertices.copy()
+    for _ in range(DRAPE_ROUNDS):
+        shape -= trunk[:, None] * 0.7 * (laplacian @ shape)
+    normals = vertex_normals(shape, faces)
+    gap = ((shape - vertices) * normals).sum(1)
+    gap = np.where(gap > 0, gap, BUMP_SHARE * gap)
+    return (trunk * np.clip(gap, -MAX_DRAPE, MAX_DRAPE))[:, None] * normals
 
 
 def shoe_offsets(

@@ -62,10 +62,12 @@ class BodyLayers:
     """Depth of the nearest surface [m]; infinite where nothing is."""
     on_head: np.ndarray
     """Whether that surface belongs to the head, bool (h, w)."""
+    on_trunk: np.ndarray
+    """Whether it belongs to neck or torso, bool (h, w)."""
     hidden_hand: np.ndarray
     """Depth of hands inside sleeves [m]; infinite where there are none."""
     head_back: np.ndarray
-    """Depth of the head's farthest surface [m]; minus infinite where no head is."""
+    """Depth of head's, neck's and torso's far side [m]; minus infinite where there is none."""
 
 
 def hair_shell(
@@ -101,6 +103,7 @@ def hair_shell(
     if hair.sum() < MIN_HAIR_SHARE * max(1, head.sum()):
         return None
     blob = _largest(ndimage.binary_fill_holes(head | hair))
+    blob |= _nape(blob, hair, mask, chin_row=chin_row, shoulder_row=shoulder_row)
     pixel = head_depth / camera.focal_px
     thickness = np.sqrt(_poisson(blob)) * pixel * HEAD_DEPTH_RATIO
     skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, head_depth)
@@ -114,7 +117,7 @@ def hair_shell(
     thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
     back = np.maximum(head_depth + thickness, layers.head_back + HAIR_MARGIN)
     back = _smooth(np.where(blob, back, head_depth), blob, 1.0)
-    behind = blob & (~layers.covered | layers.on_head)
+    behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
     sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     sheet_back = _sheet(behind, back, camera, flip=True)
     vertices, faces, at = _join(sheet_front, sheet_back)
@@ -123,6 +126,29 @@ def hair_shell(
     weights[:, 15] = 1 - share
     weights[:, 9] = share
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
+
+
+def _nape(
+    blob: np.ndarray, hair: np.ndarray, mask: np.ndarray, *, chin_row: float, shoulder_row: float
+) -> np.ndarray:
+    """Find where long hair also covers the neck's back: between its strands on both sides.
+
+    Hair that comes down on both sides of a neck comes down behind it, as far as the shorter side.
+    Hair on one side still covers the nape.
+    """
+    rows, columns = np.where(hair & blob)
+    below = rows > chin_row
+    filled = np.zeros_like(blob)
+    if below.sum() < 10:
+        return filled
+    middle = columns[~below].mean() if (~below).any() else columns.mean()
+    for row in np.unique(rows[below]):
+        here = columns[rows == row]
+        both = here.min() < middle < here.max()
+        if both or row < (2 * chin_row + shoulder_row) / 3:
+            low, high = min(here.min(), int(middle)), max(here.max(), int(middle))
+            filled[row, low : high + 1] = True
+    return filled & mask
 
 
 def web_shells(

@@ -31,6 +31,8 @@ EDGE_INSET_PX = 2
 """Pixels at the rim replaced while training: they mix person and background."""
 COPY_INSET_PX = 3
 """The same where colours are copied to unseen places, which is less forgiving."""
+PART_INSET_PX = 2
+"""Pixels on both sides of a border between parts that mix them."""
 EAR_VERTICES = (6, 616)
 """Left and right ear, by SMPL-X's own vertex numbers."""
 COPY_BLUR_PX = 0.7
@@ -130,12 +132,15 @@ class OptimizeAvatar:
         height, width = view.parts.shape
         column = visibility.pixels[:, 0].long().clamp(0, width - 1)
         row = visibility.pixels[:, 1].long().clamp(0, height - 1)
+        seen = visibility.seen.numpy()
+        inner = _part_interior(view.parts.numpy())[row.numpy(), column.numpy()]
         surface = Surface(
             rest=cloud.rest_body.numpy().astype(np.float64),
             limb=cloud.limb.numpy(),
             hair_shell=cloud.is_hair.numpy() > 0.5,
             part=_hands_are_skin(view.parts[row, column].numpy(), cloud.limb.numpy()),
-            seen=visibility.seen.numpy(),
+            seen=seen,
+            copyable=seen & inner,
             color=color.numpy().astype(np.float64),
         )
         ears = dressed.naked_rest[list(EAR_VERTICES)]
@@ -147,6 +152,13 @@ class OptimizeAvatar:
         surface = replace(surface, part=part)
         colors = complete_colors(surface)
         return torch.from_numpy(colors).float(), torch.from_numpy(part)
+
+
+def _part_interior(parts: np.ndarray) -> np.ndarray:
+    """Find the pixels around which nothing but their own part is seen, bool (h, w)."""
+    window = np.ones((2 * PART_INSET_PX + 1, 2 * PART_INSET_PX + 1), np.uint8)
+    labels = parts.astype(np.uint8)
+    return cv2.erode(labels, window) == cv2.dilate(labels, window)
 
 
 def _hands_are_skin(part: np.ndarray, limb: np.ndarray) -> np.ndarray:

@@ -19,5 +19,7 @@ class Surface:
     """A `Part`; trusted where seen, filled in by `spread_parts` elsewhere."""
     seen: np.ndarray
     """Whether its colour is known."""
+    copyable: np.ndarray
+    """Whether it is seen well inside its part, so that its colour may be copied elsewhere."""
     color: np.ndarray
     """sRGB; trusted where seen."""

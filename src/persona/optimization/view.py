@@ -15,6 +15,8 @@ from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
 
+OPAQUE = 0.95
+"""Coverage from which a pixel shows the person alone; frizzy hair never quite gets there."""
 MARGIN = 0.06
 """Free space around the person, share of their height: room for splats to fade."""
 
@@ -92,7 +94,8 @@ def trusted_interior(mask: Mask, inset: float) -> np.ndarray:
     distance = cv2.distanceTransform(np.pad(solid, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     window = 2 * int(np.ceil(inset)) + 1
     thickest = cv2.dilate(distance, np.ones((window, window), np.uint8))
-    return (solid > 0) & (distance > np.minimum(inset, 0.5 * thickest))
+    opaque = mask.numpy() > OPAQUE
+    return opaque & (distance > np.minimum(inset, 0.5 * thickest))
 
 
 def extend_edges(image: Image, mask: Mask, *, inset: float) -> Image:

@@ -13,7 +13,7 @@ from persona.optimization.limbs import Limb
 from persona.optimization.view import WorkingView, trusted_interior
 from persona.records.observation import Part
 
-SEEN_FACING = 0.35
+SEEN_FACING = 0.42
 """Least cosine between normal and view at which a pixel's colour is believed [-]."""
 GEOMETRY_FACING = -0.1
 """Least cosine at which the outline may still move a Gaussian."""
