@@ -195,8 +195,8 @@ def _seated(person: Sighting, height: int) -> Flaw | None:
     bent = any(_thigh_angle(leg) > 50 and _knee_angle(leg) < 135 for leg in legs)
     # A foot more than a hand's breadth above the lowest one carries nothing.
     supports = [leg for leg in legs if leg[2:, 1].min() < floor + 0.15]
-    behind = all(_aside(hips - leg[2:].mean(0)) > 0.14 for leg in supports)
-    upright = _angle(shoulders - hips, np.array([0.0, 1.0, 0.0])) < 20
+    behind = all(_aside(hips - leg[2:].mean(0)) > 0.18 for leg in supports)
+    upright = _angle(shoulders - hips, np.array([0.0, 1.0, 0.0])) < 19
     reaching = _aside(world[15:17].mean(0) - shoulders) > 0.2
     if not lying and not (bent and behind and upright and not reaching):
         return None
