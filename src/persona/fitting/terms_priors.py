@@ -52,9 +52,12 @@ RESTS: Final[dict[str, tuple[float, float, float]]] = {
     "thumb3": (0.0, 0.20, 0.0),
 }
 """Where joints rest [rad], left side: arms hang, elbows and fingers are slightly bent."""
-SHAPE_SPREADS: Final = {0: 0.5}
+SHAPE_SPREADS: Final = {0: 0.5, 1: 1.8}
 """Spread of the betas that differ from 1. The first is stature, 15 cm a unit: a picture cannot tell
-it from distance, and left free it is spent on the size of the head."""
+it from distance, and left free it is spent on the size of the head. The second tells women from
+men, who are two crowds rather than one."""
+SHAPE_RESTS: Final = {1: -0.6}
+"""Expected betas that differ from 0: clothed men come out 0.2 on the women's side without it."""
 SCALE_SPREADS: Final = {
     "thigh": 0.08, "shin": 0.08, "spine": 0.08, "upper_arm": 0.08, "lower_arm": 0.08,
     "hip": 0.10, "head": 0.08,
@@ -144,11 +147,14 @@ def shape_term(layout: Layout) -> Term:
         spread[beta] = width
     spread[count : count + layout.expression_count] = 0.7
     spread[-len(BONE_GROUPS) :] = torch.tensor([SCALE_SPREADS[name] for name in BONE_GROUPS])
+    rest = torch.zeros_like(spread)
+    for beta, place in SHAPE_RESTS.items():
+        rest[beta] = place
     slope = torch.zeros(1, len(spread), layout.size)
     slope[0, :, layout.betas.start : layout.scales.stop] = torch.diag(1 / spread)
 
     def residual(state: State) -> Graded:
-        value = state.unknowns[:, layout.betas.start : layout.scales.stop] / spread
+        value = (state.unknowns[:, layout.betas.start : layout.scales.stop] - rest) / spread
         return value[:, None], state.constant(slope)
 
     return Term(
