@@ -99,6 +99,19 @@ PERSONA_API int persona_rasterize_mesh(
     const float* depths, const int32_t* faces, int width, int height, double near,
     int32_t* face_ids, float* barycentric, float* depth);
 
+/* Gaussians of a body in a pose: means (n,3), covariances (n,6) and unit normals (n,3). The rest
+ * state comes in blocks of 16 Gaussians, columns of 16 lanes, the last block filled up with zeros:
+ * `rest` (blocks,15,16) holds mean xyz, shares of the triangle's corners, two unit tangents and
+ * three standard deviations; `corners` (blocks,3,16) the corners' rows in `flesh` (vertices,3),
+ * which is added to the means. The bones of block b are share_bones[share_begin[b] ..
+ * share_begin[b+1] - 1], rows of `bones` (any,4,4); `shares` (any,4,16) holds each one's weight and
+ * the weight's gradient xyz. Tangents are held below max_stretch. */
+PERSONA_API int persona_pose_gaussians(
+    int isa, int threads, int64_t n, const float* rest, const int32_t* corners,
+    const int32_t* share_begin, const int32_t* share_bones, const float* shares,
+    const float* flesh, const float* bones, float max_stretch, float* means, float* covariances,
+    float* normals);
+
 #ifdef __cplusplus
 }
 #endif

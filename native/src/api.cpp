@@ -49,6 +49,8 @@ SplatJob splat_job(const persona_workspace& w, const float* features) {
   return job;
 }
 
+static_assert(kGaussianChunk % kPoseBlock == 0, "a chunk must not cut a block");
+
 }  // namespace
 }  // namespace persona
 
@@ -171,4 +173,17 @@ int persona_rasterize_backward(persona_workspace* workspace, int isa, int thread
   } catch (const std::bad_alloc&) {
     return PERSONA_OUT_OF_MEMORY;
   }
+}
+
+int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
+                           const int32_t* corners, const int32_t* share_begin,
+                           const int32_t* share_bones, const float* shares, const float* flesh,
+                           const float* bones, float max_stretch, float* means,
+                           float* covariances, float* normals) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  const PoseJob job = {rest,  corners,     share_begin, share_bones, shares, flesh,
+                       bones, max_stretch, means,       covariances, normals};
+  over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
+  return PERSONA_OK;
 }

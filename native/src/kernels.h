@@ -71,6 +71,18 @@ struct ReduceJob {
   float *grad_means2d, *grad_conics, *grad_opacities, *grad_features;
 };
 
+constexpr int kPoseBlock = 16;    // Gaussians of a posing block, whatever the vectors' width
+constexpr int kPoseColumns = 15;  // mean, corner shares, two tangents, scales
+
+// Arrays as in persona_pose_gaussians.
+struct PoseJob {
+  const float* rest;
+  const int32_t *corners, *share_begin, *share_bones;
+  const float *shares, *flesh, *bones;
+  float max_stretch;
+  float *means, *covariances, *normals;
+};
+
 struct KernelTable {
   void (*project_forward)(const ProjectJob&, int64_t begin, int64_t end);
   void (*project_backward)(const ProjectJob&, int64_t begin, int64_t end);
@@ -78,6 +90,7 @@ struct KernelTable {
   void (*splat_forward)(const SplatJob&, int tile);
   void (*splat_backward)(const SplatJob&, int tile);
   void (*splat_reduce)(const ReduceJob&, int64_t begin, int64_t end);
+  void (*pose)(const PoseJob&, int64_t begin, int64_t end);
 };
 
 #define PERSONA_DECLARE_KERNELS(isa)                                    \
@@ -88,8 +101,10 @@ struct KernelTable {
   void splat_forward(const SplatJob&, int);                             \
   void splat_backward(const SplatJob&, int);                            \
   void splat_reduce(const ReduceJob&, int64_t, int64_t);                \
+  void pose(const PoseJob&, int64_t, int64_t);                          \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
-                                   splat_forward,   splat_backward,   splat_reduce}; \
+                                   splat_forward,   splat_backward,   splat_reduce, \
+                                   pose};                                \
   }
 
 // Smallest compiled channel count that holds `channels`.

@@ -1,5 +1,6 @@
 // Runs chunks of work on several threads: on the host's OpenMP team when it lends one, else on a
-// small pool of our own whose workers sleep when idle.
+// small pool of our own whose workers sleep when idle. Where the machine is so busy that waiting for
+// helpers costs more than they bring, the caller works alone for a while.
 #pragma once
 
 namespace persona {
