@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from open_body.anny_source import AnnySource, Floats, Ints
+from open_body.anny_source import AnnySource, Floats, Ints, Marks
 from open_body.shape_space import Samples
 from persona.body.regions import PART_IDS, part_of_joint
 from persona.body.skeleton import FINGERS, JOINT_IDS, JOINT_NAMES
@@ -37,7 +37,7 @@ def part_labels(source: AnnySource, weights: Floats) -> Ints:
     return labels
 
 
-def painted(source: AnnySource, *names: str) -> Floats:
+def painted(source: AnnySource, *names: str) -> Marks:
     """Mark the vertices all of whose triangles carry one of these painted parts."""
     named = np.isin(source.painted_part, names)
     marks = np.zeros(source.vertex_count, bool)
@@ -64,7 +64,7 @@ def region_sets(
     head = np.isin(labels, [PART_IDS["head"], PART_IDS["face"], PART_IDS["neck"]])
     normals = vertex_normals(torch.from_numpy(vertices), torch.from_numpy(source.faces)).numpy()
     sockets = painted(source, "eye_cavity.L", "eye_cavity.R") & (source.masks["eyelids"] < MASKED)
-    marks: dict[str, Floats] = {
+    marks: dict[str, Marks] = {
         "lips": skin & (source.masks["lips"] > MASKED),
         "eye_sockets": sockets & (labels == PART_IDS["head"]),
         "fingernails": source.masks["fingernails"] > MASKED,
@@ -93,7 +93,7 @@ def region_sets(
     return {name: np.flatnonzero(mark) for name, mark in _symmetric(marks, partner).items()}
 
 
-def _symmetric(marks: dict[str, Floats], partner: Ints) -> dict[str, Floats]:
+def _symmetric(marks: dict[str, Marks], partner: Ints) -> dict[str, Marks]:
     """Let both sides' sets be mirror images; pictures are sampled with a pixel of play."""
     other = {"left": "right", "right": "left"}
     even = {}
@@ -105,8 +105,8 @@ def _symmetric(marks: dict[str, Floats], partner: Ints) -> dict[str, Floats]:
 
 
 def _hair_sets(
-    source: AnnySource, marks: dict[str, Floats], head: Floats, vertices: Floats, joints: Floats
-) -> dict[str, Floats]:
+    source: AnnySource, marks: dict[str, Marks], head: Marks, vertices: Floats, joints: Floats
+) -> dict[str, Marks]:
     """Tell the scalp from the skin: above a line from the forehead by the ears to the nape."""
     ear = source.keypoints["left_ear"] @ vertices
     eyes = joints[[JOINT_IDS["left_eye"], JOINT_IDS["right_eye"]]].mean(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from open_body.anny_source import AnnySource, Floats
+from open_body.anny_source import AnnySource, Floats, Marks
 from open_body.shape_space import PELVIS, Samples
 from persona.body.skeleton import JOINT_IDS, JOINT_NAMES, MAIN_CHILD, PARENTS
 
@@ -83,7 +83,7 @@ def jaw_pivot_shift(source: AnnySource, people: Samples, scale: float) -> Floats
     return np.array([0.0, *(teeth + from_teeth - people.joints[:, JOINT_IDS["jaw"], 1:].mean(0))])
 
 
-def _jaw_vertices(source: AnnySource) -> Floats:
+def _jaw_vertices(source: AnnySource) -> Marks:
     return source.weights[:, source.bone_names.index("jaw")] > 0.999
 
 

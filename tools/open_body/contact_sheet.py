@@ -172,12 +172,12 @@ def sheet(body: SmplxBody, *, columns: int = 6) -> Picture:
     tiles = []
     for name, full_pose in POSES.items():
         params = params_of(full_pose)
-        view = {"yaw": 25.0 if name in ("squat", "sit", "bend", "lunge", "walk") else 0.0}
+        yaw = 25.0 if name in ("squat", "sit", "bend", "lunge", "walk") else 0.0
         if name in ("fist", "point"):
             posed = body.forward(params)
             hand = posed.joints[JOINT_IDS["left_middle1"]]
-            side = {"yaw": 40.0, "pitch": -55.0} if name == "fist" else {"yaw": 60.0, "pitch": 15.0}
-            tile = draw(body, posed.vertices, center=hand, span=0.28, **side)
+            side = (40.0, -55.0) if name == "fist" else (60.0, 15.0)
+            tile = draw(body, posed.vertices, center=hand, span=0.28, yaw=side[0], pitch=side[1])
         elif name.startswith("jaw"):
             units = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
             offsets = body.face_units.offsets_of(units)
@@ -186,7 +186,7 @@ def sheet(body: SmplxBody, *, columns: int = 6) -> Picture:
             tile = draw(body, posed.vertices, yaw=15, center=head, span=0.26)
         else:
             span = 2.2 if name != "T" else 2.4
-            tile = draw(body, body.forward(params).vertices, span=span, **view)
+            tile = draw(body, body.forward(params).vertices, span=span, yaw=yaw)
         cv2.putText(
             tile, name, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 60, 60), 1, cv2.LINE_AA
         )

@@ -171,7 +171,7 @@ def look(body: SmplxBody, *, seed: int) -> list[Hits]:
                 if not found:
                     log.warning("no face at yaw %d, pitch %d", yaw, pitch)
                     continue
-                at = np.array([[p.x, p.y, p.z] for p in found[0].landmark]) * SIZE
+                at = np.array([[p.x, p.y, p.z] for p in found[0].landmark], float) * SIZE
                 hits.append(trace(front, seen, pixels, at, template, yaw))
     return hits
 

@@ -1,6 +1,7 @@
 """Turn Anny's relaxed stance into the SMPL-X T-pose, bone by bone on the full rig."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -55,9 +56,13 @@ class Reposer:
 
     source: AnnySource
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_ids", {n: i for i, n in enumerate(self.source.bone_names)})
-        object.__setattr__(self, "_weights", sp.csr_matrix(self.source.weights))
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: bone for bone, name in enumerate(self.source.bone_names)}
+
+    @cached_property
+    def _weights(self) -> sp.csr_array:
+        return sp.csr_array(self.source.weights)
 
     def __call__(self, vertices: Floats, heads: Floats, tails: Floats) -> tuple[Floats, Floats]:
         """Give T-posed vertices (V, 3) and bone heads (B, 3)."""
@@ -92,7 +97,7 @@ class Reposer:
         def head(name: str) -> Floats:
             return heads[self._ids[name + tag]]
 
-        mirror = np.array([sign, 1, 1])
+        mirror = np.array([sign, 1.0, 1.0])
         forward = np.array([0.0, 0.0, 1.0])
         upper = smallest_rotation(
             head("lowerarm01") - head("upperarm01"), mirror * [1, -0.03, -0.08]
@@ -139,7 +144,7 @@ class Reposer:
         def head(name: str) -> Floats:
             return heads[self._ids[name + tag]]
 
-        mirror = np.array([sign, 1, 1])
+        mirror = np.array([sign, 1.0, 1.0])
         shin = head("foot") - head("lowerleg01")
         upper = smallest_rotation(
             head("lowerleg01") - head("upperleg01"), mirror * [0.085, -1, -0.012]
