@@ -151,12 +151,8 @@ def _layers(
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
-    _, back = _draw(
-        mirrored,
-        faces[shown][head_faces | trunk_faces],
-        view,
-        pixels=project(vertices, view.camera),
-    )
+    trunk_mesh = faces[shown][head_faces | trunk_faces]
+    _, back = _draw(mirrored, trunk_mesh, view, pixels=project(vertices, view.camera))
     return BodyLayers(
         covered=ids >= 0,
         front=front,

@@ -35,6 +35,8 @@ LAYER_BORDER = 0.012
 """Cloth nearer than this to another layer is not copied [m]."""
 VOTERS = 15
 """Seen Gaussians that decide what an unseen one of the torso shows."""
+COLLAR = 0.1
+"""Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
 ENOUGH = 60
@@ -80,7 +82,11 @@ def spread_parts(surface: Surface) -> np.ndarray:
             continue
         unknown = np.where(mine & ~known)[0]
         if limb is Limb.TORSO:
-            part[unknown] = _torso_parts(surface, np.where(source)[0], unknown)
+            seen = np.where(source)[0]
+            collar = surface.rest[:, 1] > np.median(surface.rest[mine, 1])
+            above, below = unknown[collar[unknown]], unknown[~collar[unknown]]
+            part[above] = _collar_parts(surface, seen, above)
+            part[below] = _slice_parts(surface, limb, seen, below)
         else:
             part[unknown] = _slice_parts(surface, limb, np.where(source)[0], unknown)
     return _straighten_hems(surface, part)
@@ -115,14 +121,15 @@ def _slice_parts(
     return votes.argmax(1)[nearest][place[unknown] - low]
 
 
-def _torso_parts(surface: Surface, source: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+def _collar_parts(surface: Surface, source: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Ask the front of the same height, but never its middle: an open collar stays in front."""
     rest = surface.rest
     heights = np.round(rest[:, 1] / (2 * SLICE)).astype(int)
-    inner = np.zeros(len(rest))
+    inner = np.full(len(rest), COLLAR)
     for level in np.unique(heights[source]):
         members = source[heights[source] == level]
-        inner[heights == level] = OUTER * np.percentile(np.abs(rest[members, 0]), 95)
+        half = np.percentile(np.abs(rest[members, 0]), 95)
+        inner[heights == level] = max(OUTER * half, COLLAR)
     asked = np.stack([np.maximum(np.abs(rest[:, 0]), inner), rest[:, 1]], 1)
     tree = cKDTree(np.stack([np.abs(rest[source, 0]), rest[source, 1]], 1))
     ids = tree.query(asked[unknown], min(VOTERS, len(source)))[1].reshape(len(unknown), -1)

@@ -7,8 +7,8 @@ from persona.optimization.limbs import Limb
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
 
-BEHIND_EARS = 0.012
-"""Hair begins this far behind the ears' front edge [m]."""
+BEHIND_EARS = 0.0
+"""Hair begins this far behind the middle of the ears [m]."""
 NAPE = 0.03
 """Hair ends this far below the ear lobes on the nape [m]."""
 CROWN = 0.065

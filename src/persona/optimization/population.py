@@ -1,5 +1,6 @@
 """Spread Gaussians over the dressed body and its shells by area and importance."""
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.shells import Shell
 from persona.optimization.silhouette import vertex_normals
 from persona.optimization.view import WorkingView
+from persona.optimization.visibility import sample_image
 
 IMPORTANCE = {
     Limb.HEAD: 4.0,
@@ -25,6 +27,12 @@ IMPORTANCE = {
 """Gaussians per area compared with torso and limbs; people look at faces, then at hands."""
 HAIR_IMPORTANCE = 1.6
 """The same for the shell of hair."""
+DETAIL_IMPORTANCE = 2.0
+"""How much more where the photo is busy: stripes, prints, laces."""
+DETAIL_SIGMA = 2.0
+"""Reach of the contrast that counts as detail [px]."""
+DETAIL_CONTRAST = 0.15
+"""Standard deviation of luminance that counts as fully busy [sRGB]."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
 
@@ -78,11 +86,24 @@ def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, "
 def _facing_factor(
     vertices: Float[Tensor, "v 3"], faces: Tensor, view: WorkingView
 ) -> Float[Tensor, " f"]:
-    """Favour triangles that face the camera."""
+    """Favour triangles that face the camera, and among them those whose pixels hold detail."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     normal = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
-    toward = torch.nn.functional.normalize(view.camera.position - (a + b + c) / 3, dim=1)
-    return 1 + (FRONT_IMPORTANCE - 1) * ((normal * toward).sum(1) / 0.4).clamp(0, 1)
+    middle = (a + b + c) / 3
+    toward = torch.nn.functional.normalize(view.camera.position - middle, dim=1)
+    facing = ((normal * toward).sum(1) / 0.4).clamp(0, 1)
+    pixels, _ = view.camera.project(middle)
+    detail = sample_image(_detail(view)[..., None], pixels)[:, 0]
+    return 1 + (FRONT_IMPORTANCE * (1 + DETAIL_IMPORTANCE * detail) - 1) * facing
+
+
+def _detail(view: WorkingView) -> Float[Tensor, "h w"]:
+    """Measure how busy the photo is around every pixel, 0 to 1: local contrast of luminance."""
+    gray = cv2.cvtColor(view.image.numpy(), cv2.COLOR_RGB2GRAY)
+    mean = cv2.GaussianBlur(gray, (0, 0), DETAIL_SIGMA)
+    square = cv2.GaussianBlur(gray * gray, (0, 0), DETAIL_SIGMA)
+    contrast = np.sqrt(np.maximum(square - mean * mean, 0))
+    return torch.from_numpy(np.clip(contrast / DETAIL_CONTRAST, 0, 1))
 
 
 def _areas(vertices: Float[Tensor, "v 3"], faces: Tensor) -> Float[Tensor, " f"]:

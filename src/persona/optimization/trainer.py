@@ -13,10 +13,15 @@ from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
 from persona.kernels import project_oriented, rasterize
 from persona.optimization.cloud import PhotoCloud
+from persona.optimization.objective import PHOTO_TERMS, State, evaluate_terms
 from persona.optimization.visibility import COLOR_FACING, GEOMETRY_FACING, Visibility
 
 TIE_NEIGHBORS = 6
 """Neighbours a Gaussian is tied to."""
+FIRST_LOGIT = 3.0
+"""Opacity 0.95: opaque, with room to move."""
+LOG_EVERY = 25
+"""Steps between two entries of the history."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +38,10 @@ class TrainConfig:
     """Step of a colour [sRGB]."""
     opacity_rate: float = 0.02
     """Step of an opacity's logit [-]."""
+    steady_share: float = 0.4
+    """Share of the steps after which rates fall, to a tenth at the end."""
     max_shift: float = 0.012
-    """Most a centre may leave its surface [m]."""
-    tie_weight: float = 400.0
-    """Price of neighbours that move apart [1/m^2]."""
-    stay_weight: float = 30.0
-    """Price of leaving the surface [1/m^2]."""
-    scale_weight: float = 0.004
-    """Price of growing or shrinking [-]."""
-    color_weight: float = 0.02
-    """Price of leaving the completed colour, growing where the surface turns away [-]."""
+    """Most a centre may leave its surface along an axis [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +54,8 @@ class Trained:
     """sRGB in [0, 1]."""
     opacities: Float[Tensor, " n"]
     """In [0, 1]."""
-    losses: tuple[float, ...]
-    """Image error of some iterations, for the report."""
+    history: tuple[dict[str, float], ...]
+    """Residuals of the terms every `LOG_EVERY` steps."""
 
 
 def train_on_photo(
@@ -73,90 +72,150 @@ def train_on_photo(
 ) -> Trained:
     """Fit colours, sizes and small shifts to the photo.
 
+    Args:
+        cloud: Gaussians in the photo's pose.
+        colors: First guess, seen and completed [sRGB].
+        visibility: What the photo shows of each.
+        target: The photo's colours, continued beyond the outline.
+        mask: The person.
+        camera: The camera of both.
+        config: How long and how hard.
+        threads: Threads of the native kernels.
+        tick: Called with the number of steps done.
+
+    Raises:
+        OptimizationError: A term of the objective is no longer a number.
+    """
+    unknowns = _Unknowns(cloud, colors, visibility, config)
+    pairs = _neighbor_pairs(cloud.means)
+    tether = _color_tether(visibility)
+    wanted = target.permute(2, 0, 1).contiguous()
+    history = []
+    for step in range(config.steps):
+        drawn, alpha = unknowns.draw(camera, threads)
+        state = State(
+            drawn=drawn,
+            alpha=alpha,
+            target=wanted,
+            mask=mask,
+            shift=unknowns.shift,
+            growth=unknowns.growth,
+            recolor=unknowns.color - colors,
+            tether=tether,
+            pairs=pairs,
+        )
+        loss, residuals = evaluate_terms(PHOTO_TERMS, state, step)
+        unknowns.step(loss, share_done=step / config.steps)
+        if step % LOG_EVERY == 0 or step == config.steps - 1:
+            history.append(residuals)
+        tick(step + 1)
+    return unknowns.trained(tuple(history))
+
+
+class _Unknowns:
+    """The parameters, which of them may move, and how far.
+
     Adam turns the smallest leaked gradient into a full step, so Gaussians that the photo does not
     show get none at all: otherwise a shirt's print slowly appears on its back.
     """
-    count = cloud.count
-    shift = torch.zeros(count, 3, requires_grad=True)
-    growth = torch.zeros(count, 3, requires_grad=True)
-    color = colors.clone().requires_grad_()
-    logit = torch.full((count,), 3.0, requires_grad=True)
-    rates = (config.mean_rate, config.scale_rate, config.color_rate, config.opacity_rate)
-    parameters = (shift, growth, color, logit)
-    adam = torch.optim.Adam(
-        [{"params": [p], "lr": rate} for p, rate in zip(parameters, rates, strict=True)],
-        eps=1e-15,
-        fused=True,
-    )
-    movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
-    movable = (movable | visibility.shapes_rim).float()
-    paintable = (visibility.exposed & (visibility.facing > COLOR_FACING)).float()
-    tether = _color_tether(visibility, config.color_weight)
-    a, b = _neighbor_pairs(cloud.means)
-    wanted = target.permute(2, 0, 1).contiguous()
-    losses = []
-    for step in range(config.steps):
-        decay = 0.1 ** max(0.0, (step / config.steps - 0.4) / 0.6)
-        for group, rate in zip(adam.param_groups, rates, strict=True):
-            group["lr"] = rate * decay
-        moved = cloud.means + shift
-        means2d, conics, depths = project_oriented(
-            moved, cloud.quats_wxyz, (cloud.log_scales + growth).exp(), camera, threads=threads
+
+    def __init__(
+        self,
+        cloud: PhotoCloud,
+        colors: Float[Tensor, "n 3"],
+        visibility: Visibility,
+        config: TrainConfig,
+    ) -> None:
+        self.cloud, self.config = cloud, config
+        self.shift = torch.zeros(cloud.count, 3, requires_grad=True)
+        self.growth = torch.zeros(cloud.count, 3, requires_grad=True)
+        self.color = colors.clone().requires_grad_()
+        self.logit = torch.full((cloud.count,), FIRST_LOGIT, requires_grad=True)
+        self.rates = (
+            config.mean_rate,
+            config.scale_rate,
+            config.color_rate,
+            config.opacity_rate,
         )
-        drawn, alpha = rasterize(
+        parameters = (self.shift, self.growth, self.color, self.logit)
+        groups = [{"params": [p], "lr": r} for p, r in zip(parameters, self.rates, strict=True)]
+        self.adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
+        movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
+        movable = (movable | visibility.shapes_rim).float()
+        paintable = (visibility.exposed & (visibility.facing > COLOR_FACING)).float()
+        self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
+        leeway = _color_leeway(visibility)
+        self.darkest = (colors - leeway).clamp(0, 1)
+        self.lightest = (colors + leeway).clamp(0, 1)
+
+    def draw(self, camera: Camera, threads: int) -> tuple[Tensor, Tensor]:
+        """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w)."""
+        means2d, conics, depths = project_oriented(
+            self.cloud.means + self.shift,
+            self.cloud.quats_wxyz,
+            (self.cloud.log_scales + self.growth).exp(),
+            camera,
+            threads=threads,
+        )
+        return rasterize(
             means2d,
             conics,
-            torch.sigmoid(logit),
-            color,
+            torch.sigmoid(self.logit),
+            self.color,
             depths,
             width=camera.width,
             height=camera.height,
             threads=threads,
         )
-        # Measured against what alpha covers, not against the mask: else colours at the rim would
-        # make up for an outline that is a little too wide, in the opposite tone.
-        residual = drawn - alpha * wanted
-        image_error = 0.5 * residual.abs().mean() + 5 * residual.square().mean()
-        loss = image_error + 0.5 * (alpha - mask).abs().mean()
-        loss = loss + (tether * (color - colors).square().sum(1)).mean()
-        if step % 4 == 0:
-            ties = (shift[a] - shift[b]).square().sum(1).mean()
-            shape = config.tie_weight * ties + config.stay_weight * shift.square().sum(1).mean()
-            grown = (growth[a] - growth[b]).square().sum(1).mean() + growth.square().sum(1).mean()
-            loss = loss + 4 * (shape + config.scale_weight * grown)
-        adam.zero_grad()
+
+    def step(self, loss: Float[Tensor, ""], *, share_done: float) -> None:
+        """Take one step of Adam with what is allowed to move, and stay within bounds."""
+        steady = self.config.steady_share
+        decay = 0.1 ** max(0.0, (share_done - steady) / (1 - steady))
+        for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
+            group["lr"] = rate * decay
+        self.adam.zero_grad()
         loss.backward()
-        for parameter, allowed in zip(
-            parameters, (movable, movable, paintable, movable), strict=True
-        ):
-            parameter.grad.mul_(allowed.reshape(-1, *([1] * (parameter.dim() - 1))))
-        adam.step()
         with torch.no_grad():
-            color.clamp_(0, 1)
-            growth.clamp_(-1.0, 0.5)
-            shift.clamp_(-config.max_shift, config.max_shift)
-            logit.clamp_(-4.0, 6.0)
-        if step % 50 == 0 or step == config.steps - 1:
-            losses.append(float(image_error.detach()))
-        tick(step + 1)
-    return Trained(
-        cloud=replace(
-            cloud,
-            means=(cloud.means + shift).detach(),
-            log_scales=(cloud.log_scales + growth).detach(),
-        ),
-        colors=color.detach(),
-        opacities=torch.sigmoid(logit).detach(),
-        losses=tuple(losses),
-    )
+            parameters = (self.shift, self.growth, self.color, self.logit)
+            for parameter, allowed in zip(parameters, self.allowed, strict=True):
+                parameter.grad.mul_(allowed)
+            self.adam.step()
+            self.color.copy_(self.color.maximum(self.darkest).minimum(self.lightest))
+            self.growth.clamp_(-1.0, 0.5)
+            self.shift.clamp_(-self.config.max_shift, self.config.max_shift)
+            self.logit.clamp_(-4.0, 6.0)
+
+    def trained(self, history: tuple[dict[str, float], ...]) -> Trained:
+        """Freeze the current values."""
+        with torch.no_grad():
+            moved = replace(
+                self.cloud,
+                means=self.cloud.means + self.shift,
+                log_scales=self.cloud.log_scales + self.growth,
+            )
+            opacities = torch.sigmoid(self.logit)
+        return Trained(
+            cloud=moved, colors=self.color.detach(), opacities=opacities, history=history
+        )
 
 
-def _color_tether(visibility: Visibility, weight: float) -> Float[Tensor, " n"]:
+def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
     """Hold colours faster the more the surface turns away: its pixels are few and mixed."""
     facing = visibility.facing.numpy()
     price = np.interp(facing, [0.1, 0.3, 0.5, 0.75], [20.0, 6.0, 1.0, 0.1])
     price = np.where(visibility.seen.numpy(), price, np.maximum(price, 5.0))
-    return torch.from_numpy(weight * price).float()
+    return torch.from_numpy(price).float()
+
+
+def _color_leeway(visibility: Visibility) -> Float[Tensor, "n 1"]:
+    """Bound how far a colour may move: little where the surface turns away.
+
+    There a few pixels speak for many Gaussians, and the last ones that may be painted would
+    overshoot to make up for those behind them that may not.
+    """
+    leeway = np.interp(visibility.facing.numpy(), [0.3, 0.5, 0.75], [0.03, 0.08, 1.0])
+    return torch.from_numpy(leeway).float()[:, None]
 
 
 def _neighbor_pairs(means: Float[Tensor, "n 3"]) -> tuple[Tensor, Tensor]:

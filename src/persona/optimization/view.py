@@ -15,6 +15,14 @@ from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
 
+GLOW_PX = 9.0
+"""How far in from the outline light of the background may reach [px]."""
+GLOW_BLUR_PX = 2.5
+"""Blur of the two colours a pixel is compared with [px]."""
+GLOW_CONTRAST = 0.25
+"""Least distance of person's and background's colours at which they can be told apart [sRGB]."""
+GLOW_SHARE = 0.3
+"""Share of the way to the background at which a pixel is no longer the person's."""
 OPAQUE = 0.95
 """Coverage from which a pixel shows the person alone; frizzy hair never quite gets there."""
 MARGIN = 0.06
@@ -104,7 +112,32 @@ def extend_edges(image: Image, mask: Mask, *, inset: float) -> Image:
     Pixels at the rim mix person and background; they take the colour of the nearest trusted
     pixel, so that no halo of background sticks to the avatar.
     """
+    trusted = trusted_interior(mask, inset) & ~background_glow(image, mask)
+    return image[_nearest(trusted)]
+
+
+def background_glow(image: Image, mask: Mask) -> np.ndarray:
+    """Find pixels near the outline that look more like the background beside them, bool (h, w).
+
+    Light spills round hair and shoulders, and a mask cannot follow every strand. A pixel counts
+    when its colour lies clearly on the way from the person's colour farther in to the
+    background's farther out.
+    """
+    deep = trusted_interior(mask, GLOW_PX)
+    outside = cv2.erode((mask.numpy() < 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if not deep.any() or not outside.any():
+        return np.zeros(mask.shape, bool)
+    inner = cv2.GaussianBlur(image[_nearest(deep)].numpy(), (0, 0), GLOW_BLUR_PX)
+    outer = cv2.GaussianBlur(image[_nearest(outside)].numpy(), (0, 0), GLOW_BLUR_PX)
+    way = outer - inner
+    length = (way * way).sum(-1)
+    share = ((image.numpy() - inner) * way).sum(-1) / np.maximum(length, 1e-6)
+    return ~deep & (length > GLOW_CONTRAST**2) & (share > GLOW_SHARE)
+
+
+def _nearest(trusted: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Index every pixel's nearest trusted pixel."""
     rows, columns = ndimage.distance_transform_edt(
-        ~trusted_interior(mask, inset), return_distances=False, return_indices=True
+        ~trusted, return_distances=False, return_indices=True
     )
-    return image[torch.from_numpy(rows), torch.from_numpy(columns)]
+    return torch.from_numpy(rows), torch.from_numpy(columns)

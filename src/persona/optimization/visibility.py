@@ -10,7 +10,7 @@ from torch import Tensor
 
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.limbs import Limb
-from persona.optimization.view import WorkingView, trusted_interior
+from persona.optimization.view import WorkingView, background_glow, trusted_interior
 from persona.records.observation import Part
 
 SEEN_FACING = 0.42
@@ -27,6 +27,8 @@ STEP_PX = 4
 """Pixels around the edge of something nearer that show a mixture of both."""
 STEP_DEPTH = 0.04
 """How much nearer that something stands [m]."""
+HAND_ZONE_PX = 10
+"""How far from a fitted hand its picture may reach [px]."""
 RIM_PX = 4
 """Pixels at the mask's edge that mix person and background."""
 
@@ -68,23 +70,20 @@ def see(
     height, width = view.mask.shape
     column = pixels[:, 0].long().clamp(0, width - 1)
     row = pixels[:, 1].long().clamp(0, height - 1)
-    # The depth of the nearest pixel around: a rim must not hide what stands just beside it.
-    nearest = cv2.dilate(
-        np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32),
-        np.ones((3, 3), np.uint8),
-    )
-    exposed = depth < torch.from_numpy(nearest)[row, column] + DEPTH_SLACK
+    # The farthest depth around: a rim must not hide what stands just beside it.
+    depths = np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32)
+    farthest = torch.from_numpy(cv2.dilate(depths, np.ones((3, 3), np.uint8)))
+    exposed = depth < farthest[row, column] + DEPTH_SLACK
     exposed &= ~torch.isin(cloud.limb, torch.tensor([int(limb) for limb in hidden]))
-    # A hand before a hip colours the pixels around it, too.
-    window = np.ones((2 * STEP_PX + 1, 2 * STEP_PX + 1), np.uint8)
-    around = cv2.erode(np.where(np.isfinite(front.numpy()), front.numpy(), 1e3), window)
-    apart = depth < torch.from_numpy(around.astype(np.float32))[row, column] + STEP_DEPTH
+    # The nearest depth around: a hand before a hip colours the pixels beside it, too.
+    depths = np.where(np.isfinite(front.numpy()), front.numpy(), 1e3).astype(np.float32)
+    nearest = torch.from_numpy(cv2.erode(depths, _window(STEP_PX)))
+    apart = depth < nearest[row, column] + STEP_DEPTH
+    trusted = trusted_interior(view.mask, RIM_PX) & ~background_glow(view.image, view.mask)
+    clear = torch.from_numpy(trusted)[row, column]
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
-    clear = torch.from_numpy(trusted_interior(view.mask, RIM_PX))[row, column]
-    in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
-    believable = ~in_hand | (view.parts[row, column] == Part.SKIN)
-    deep = cv2.erode(solid, np.ones((3, 3), np.uint8), iterations=RIM_PX)
-    at_rim = ~torch.from_numpy(deep > 0)[row, column]
+    at_rim = ~torch.from_numpy(cv2.erode(solid, _window(RIM_PX)) > 0)[row, column]
+    believable = _shows_its_own_limb(cloud, view, row, column)
     return Visibility(
         pixels=pixels,
         facing=facing,
@@ -92,6 +91,27 @@ def see(
         shapes_rim=exposed & at_rim & (facing > RIM_FACING),
         seen=exposed & apart & clear & (facing > SEEN_FACING) & believable,
     )
+
+
+def _shows_its_own_limb(
+    cloud: PhotoCloud, view: WorkingView, row: Tensor, column: Tensor
+) -> Bool[Tensor, " n"]:
+    """Tell hands from what is behind them, although the fitted hand is a few pixels off.
+
+    A hand's Gaussian is believed on skin only; beside a hand, the trunk's and the legs' are
+    believed on anything but skin.
+    """
+    skin = view.parts[row, column] == Part.SKIN
+    in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
+    zone = np.zeros(view.mask.shape, np.uint8)
+    zone[row[in_hand].numpy(), column[in_hand].numpy()] = 1
+    beside = torch.from_numpy(cv2.dilate(zone, _window(HAND_ZONE_PX)) > 0)[row, column]
+    behind = torch.isin(cloud.limb, torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG]))
+    return torch.where(in_hand, skin, ~(behind & beside & skin))
+
+
+def _window(radius: int) -> np.ndarray:
+    return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
 
 
 def sample_image(
