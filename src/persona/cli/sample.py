@@ -15,7 +15,7 @@ class Args:
 
     out: Path = Path("person.png")
     """PNG to write."""
-    seed: int = 0
+    seed: int = 11
     """Chooses the person: body, skin, hair and clothes."""
     height: int = 1280
     """Rows of the picture [px], 256 to 4096; columns are three quarters."""

@@ -25,6 +25,8 @@ from persona.synthesis.sample.noise import gradient_noise, ridges, smoothstep
 
 CONTEXT = 0.04
 """Cloth kept beyond its own edge while it is smoothed [m], so that hems hang straight."""
+HEAD_SHARE = 0.3
+"""Skin that the head carries by more than this is bare."""
 HEM = 0.004
 """Strength of cloth shown at open edges [m]."""
 SOLE_HEIGHT = 0.026
@@ -44,6 +46,9 @@ def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, "
         "bottom": _bottom_field(figure, figure.rest),
         "shoes": _shoe_field(figure, figure.rest),
     }
+    # However low a chin hangs, no cloth grows on it.
+    head = figure.weights[:, [JOINT_IDS["head"], JOINT_IDS["jaw"]]].sum(1) > HEAD_SHARE
+    fields["top"] = np.where(head, -1.0, fields["top"])
     garments = [
         _top(figure, look, fields["top"]),
         _bottom(figure, look, fields["bottom"]),

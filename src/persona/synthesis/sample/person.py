@@ -21,6 +21,8 @@ from persona.synthesis.sample.look import SampleLook, choose_look
 from persona.synthesis.sample.mesh import Mesh, plain_mesh, vertex_normals
 from persona.synthesis.sample.photograph import floor_points, photograph, portrait_camera
 
+DEFAULT_SEED = 11
+"""The person of the demo: jumper, jeans, hair to the shoulders."""
 PICTURE_HEIGHT = 1280
 """Default rows of the picture [px]; columns are three quarters."""
 SUPERSAMPLING = 2
@@ -30,7 +32,7 @@ SUBDIVISIONS = 1
 
 
 def draw_sample_person(
-    *, seed: int = 0, height: int = PICTURE_HEIGHT, body: SmplxBody | None = None
+    *, seed: int = DEFAULT_SEED, height: int = PICTURE_HEIGHT, body: SmplxBody | None = None
 ) -> Image:
     """Draw a person who does not exist, from head to feet, in front of a pale background.
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera, look_at
 from persona.kernels.mesh import rasterize_mesh
@@ -35,8 +36,10 @@ FILL = 0.88
 FLOOR_DEPTH = 2.2
 """How far behind the person the paper still shows a shadow [m]."""
 
-SHARED_KNOTS = 10
-"""Vertices along a hair that are lit alike: a third of its length."""
+LIT_EVERY = {"top": 5, "bottom": 5, "shoes": 3, "strands": 15}
+"""One vertex in so many is asked for its light, where vertices are denser than shadows."""
+LIT_NEAREST = 4
+"""Asked vertices whose light is averaged."""
 
 GLOSS = {
     "skin": (0.055, 28.0, 1.0),
@@ -134,16 +137,24 @@ def _lit(
     solid: Float[ndarray, "m 3"],
     rng: np.random.Generator,
 ) -> Float[ndarray, "n k"]:
-    """Say how much of each soft box every vertex sees; neighbours along a hair share."""
+    """Say how much of each soft box every vertex sees.
+
+    Shadows are soft: one vertex in a few is asked, the others take the mean of the nearest asked
+    ones of their mesh.
+    """
     starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
-    asked = [
-        start + np.arange(len(mesh.vertices)) // share * share
-        for mesh, start in zip(meshes, starts, strict=False)
-        for share in [SHARED_KNOTS if mesh.material == "strands" else 1]
-    ]
-    chosen, back = np.unique(np.concatenate(asked), return_inverse=True)
-    lit = [visibility(points[chosen], solid, lamp_directions(box, rng)) for box in STUDIO]
-    return np.stack(lit, 1)[back]
+    steps = [LIT_EVERY.get(mesh.material, 1) for mesh in meshes]
+    asked = [np.arange(a, b, k) for a, b, k in zip(starts, starts[1:], steps, strict=False)]
+    chosen = points[np.concatenate(asked)]
+    lit = np.stack([visibility(chosen, solid, lamp_directions(box, rng)) for box in STUDIO], 1)
+    everywhere = []
+    for ids, a, b in zip(asked, starts, starts[1:], strict=False):
+        known, lit = lit[: len(ids)], lit[len(ids) :]
+        if len(ids) < b - a:
+            _, near = cKDTree(points[ids]).query(points[a:b], LIT_NEAREST)
+            known = known[near].mean(1)
+        everywhere.append(known)
+    return np.concatenate(everywhere)
 
 
 def _shading_normals(mesh: Mesh, figure: Figure) -> Float[ndarray, "n 3"]:
