@@ -4,14 +4,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from persona.avatar.binding import Binding, carry
-from persona.avatar.posing import CanonicalGaussians, pose_covariances, skinning_maps
+from persona.avatar.binding import Binding
+from persona.avatar.posing import CanonicalGaussians, rig_of
 from persona.body import SmplxBody, load_body
 from persona.geometry.cameras import Camera, photo_camera
+from persona.kernels import Rig, pose_gaussians
 from persona.records.body_fit import Identity
 from persona.records.body_params import BodyParams, rest_params
 from persona.records.gaussians import Gaussians
@@ -77,9 +77,9 @@ class Avatar:
         return load_body()
 
     @cached_property
-    def _neutral_vertices(self) -> Float[Tensor, "v 3"]:
-        """The person's body at rest without expression [m]: what expressions are measured from."""
-        return neutral_vertices(self.body, self.identity)
+    def rig(self) -> Rig:
+        """The Gaussians as the posing kernel wants them; made at the first pose, then kept."""
+        return rig_of(self.canonical, self.binding, self.body)
 
     @property
     def photo_camera(self) -> Camera:
@@ -103,20 +103,12 @@ class Avatar:
         Returns:
             Gaussians in the world frame.
         """
-        body = self.body
-        params = replace(params, betas=self.identity.betas)
-        posed = body.forward(
-            params,
-            joint_offsets=self.identity.joint_offsets,
-            vertex_offsets=self.identity.vertex_offsets,
+        bent = self.body.articulate(
+            replace(params, betas=self.identity.betas), joint_offsets=self.identity.joint_offsets
         )
-        flesh = posed.rest_vertices - self._neutral_vertices + posed.pose_correctives
-        shift = carry(self.binding, body.faces, flesh)
-        means = self.canonical.means + shift
-        linear, offset, deformation = skinning_maps(means, self.binding, posed.T_posed_rest)
-        covariances, normals = pose_covariances(self.canonical, deformation)
+        means, covariances, normals = pose_gaussians(self.rig, bent.flesh, bent.T_posed_rest)
         return Gaussians(
-            means=torch.einsum("nij,nj->ni", linear, means) + offset,
+            means=means,
             covariances=covariances,
             opacities=self.canonical.opacities,
             colors=self.canonical.colors,

@@ -1,6 +1,6 @@
 """Parametric bodies in SMPL-X terms: the shipped open body, or the user's own model file."""
 
 from persona.body.loading import load_body
-from persona.body.smplx import BodyPose, SmplxBody
+from persona.body.smplx import Articulation, BodyPose, SmplxBody
 
-__all__ = ["BodyPose", "SmplxBody", "load_body"]
+__all__ = ["Articulation", "BodyPose", "SmplxBody", "load_body"]

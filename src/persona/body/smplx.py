@@ -42,6 +42,16 @@ class BodyPose:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Articulation:
+    """How a body is bent, without its posed skin; leading axes are those of the parameters."""
+
+    T_posed_rest: Float[Tensor, "*batch 55 4 4"]
+    """Takes rest points to the world, translation included."""
+    flesh: Float[Tensor, "*batch v 3"]
+    """Added to the rest vertices by expression and pose correctives, before skinning [m]."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SmplxBody:
     """An SMPL-X model. Make one with `load_body`; treat its tensors as constants.
 
@@ -114,11 +124,7 @@ class SmplxBody:
         Returns:
             The posed body, with the leading axes of ``params``.
         """
-        pose = params.full_pose
         coefficients = self._coefficients(params)
-        batch = torch.broadcast_shapes(
-            pose.shape[:-2], coefficients.shape[:-1], params.transl.shape[:-1]
-        )
         rest_joints = self._rest_joints(coefficients)
         rest = self._rest_vertices(coefficients)
         if joint_offsets is not None:
@@ -126,18 +132,13 @@ class SmplxBody:
             rest = rest + self.stretch @ joint_offsets
         if vertex_offsets is not None:
             rest = rest + vertex_offsets
-        batch = torch.broadcast_shapes(batch, rest.shape[:-2], rest_joints.shape[:-2])
+        batch = torch.broadcast_shapes(_batch_of(params), rest.shape[:-2], rest_joints.shape[:-2])
         rest = rest.expand(*batch, -1, -1)
         rest_joints = rest_joints.expand(*batch, -1, -1)
-        rotations = axis_angle_to_matrix(pose.expand(*batch, -1, -1))
-        flat = rotations.reshape(-1, *rotations.shape[-3:])
-        bones = bone_transforms(flat, rest_joints.reshape(-1, *rest_joints.shape[-2:]))
-        bones = _translated(bones.reshape(*batch, -1, 4, 4), params.transl)
+        rotations, bones = _bend(params, rest_joints)
+        bulges = torch.zeros_like(rest)
         if with_pose_correctives:
-            bulges = pose_correctives(self.correctives, flat, self.vertex_count)
-            bulges = bulges.reshape(*batch, -1, 3)
-        else:
-            bulges = torch.zeros_like(rest)
+            bulges = self._bulges(rotations)
         linear, shift = blend_transforms(bones, self.weights)
         vertices = (linear @ (rest + bulges)[..., None])[..., 0] + shift
         joints = (bones[..., :3, :3] @ rest_joints[..., None])[..., 0] + bones[..., :3, 3]
@@ -149,6 +150,27 @@ class SmplxBody:
             pose_correctives=bulges,
             T_posed_rest=bones,
         )
+
+    def articulate(
+        self, params: BodyParams, *, joint_offsets: Float[Tensor, "*#batch 55 3"] | None = None
+    ) -> Articulation:
+        """Bend the body without skinning it: what somebody who hangs on it needs, sooner.
+
+        Args:
+            params: Shape, pose and expression; fields broadcast over leading axes.
+            joint_offsets: Added to the regressed rest joints [m].
+
+        Returns:
+            The same bones as `forward`, and what moved the rest skin.
+        """
+        rest_joints = self._rest_joints(self._coefficients(params))
+        if joint_offsets is not None:
+            rest_joints = rest_joints + joint_offsets
+        batch = torch.broadcast_shapes(_batch_of(params), rest_joints.shape[:-2])
+        rotations, bones = _bend(params, rest_joints.expand(*batch, -1, -1))
+        expression = _fit_count("expression", params.expression, self.exprdirs.shape[2])
+        flesh = torch.einsum("vdc,...c->...vd", self.exprdirs, expression)
+        return Articulation(T_posed_rest=bones, flesh=flesh + self._bulges(rotations))
 
     def subset(self, vertex_ids: Int[Tensor, " n"]) -> "SmplxBody":
         """Give a body of only these vertices (distinct ids), for fitting a few points fast.
@@ -202,6 +224,11 @@ class SmplxBody:
         batch = torch.broadcast_shapes(betas.shape[:-1], expression.shape[:-1])
         return torch.cat([betas.expand(*batch, -1), expression.expand(*batch, -1)], -1)
 
+    def _bulges(self, rotations: Tensor) -> Tensor:
+        flat = rotations.reshape(-1, *rotations.shape[-3:])
+        bulges = pose_correctives(self.correctives, flat, self.vertex_count)
+        return bulges.reshape(*rotations.shape[:-3], -1, 3)
+
     def _shape_joint_dirs(self, betas: Tensor) -> Float[Tensor, "55 3 s"]:
         return self.joint_dirs[..., : betas.shape[-1]]
 
@@ -221,6 +248,25 @@ def _fit_count(name: str, value: Tensor, count: int) -> Tensor:
     """Pad with zeros; more coefficients than the model has are refused."""
     check_shape(name, value[..., count:].flatten(), (0,))
     return torch.nn.functional.pad(value, (0, count - value.shape[-1]))
+
+
+def _batch_of(params: BodyParams) -> torch.Size:
+    """Give the leading axes that the fields of the parameters broadcast to."""
+    return torch.broadcast_shapes(
+        params.full_pose.shape[:-2],
+        params.betas.shape[:-1],
+        params.expression.shape[:-1],
+        params.transl.shape[:-1],
+    )
+
+
+def _bend(params: BodyParams, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn the joints: rotations (*batch, 55, 3, 3), and bones with the translation."""
+    batch = rest_joints.shape[:-2]
+    rotations = axis_angle_to_matrix(params.full_pose.expand(*batch, -1, -1))
+    flat = rotations.reshape(-1, *rotations.shape[-3:])
+    bones = bone_transforms(flat, rest_joints.reshape(-1, *rest_joints.shape[-2:]))
+    return rotations, _translated(bones.reshape(*batch, -1, 4, 4), params.transl)
 
 
 def _translated(bones: Tensor, transl: Tensor) -> Tensor:

@@ -2,7 +2,16 @@
 
 from persona.kernels.dispatch import Backend
 from persona.kernels.mesh import rasterize_mesh
+from persona.kernels.posing import Rig, pose_gaussians
 from persona.kernels.projection import project_gaussians, project_oriented
 from persona.kernels.splatting import rasterize
 
-__all__ = ["Backend", "project_gaussians", "project_oriented", "rasterize", "rasterize_mesh"]
+__all__ = [
+    "Backend",
+    "Rig",
+    "pose_gaussians",
+    "project_gaussians",
+    "project_oriented",
+    "rasterize",
+    "rasterize_mesh",
+]

@@ -61,6 +61,7 @@ def _reference(module: str) -> Candidate:
 
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
+    "pose_gaussians": (_native("posing_native"), _reference("posing_reference")),
     "project_gaussians": (_native("projection_native"), _reference("projection_reference")),
     "project_oriented": (_native("projection_native"), _reference("projection_reference")),
     "rasterize": (_native("rasterize_native"), _reference("rasterize_reference")),

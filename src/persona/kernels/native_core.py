@@ -69,6 +69,10 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
         _INT,
         (_INT, _LONG, _LONG, *[_P] * 3, _INT, _INT, ctypes.c_double, *[_P] * 3),
     ),
+    "persona_pose_gaussians": (
+        _INT,
+        (_INT, _INT, _LONG, *[_P] * 7, ctypes.c_float, *[_P] * 3),
+    ),
 }
 
 

@@ -1,0 +1,100 @@
+"""Skin means and stretch covariances in the C++ core, fused."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from persona.kernels.native_core import (
+    address,
+    check_status,
+    isa_code,
+    native_library,
+    thread_count,
+)
+
+if TYPE_CHECKING:
+    from persona.kernels.posing import Rig
+
+BLOCK = 16
+"""Gaussians that are packed together; kPoseBlock of the core."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """A rig in the order in which the core reads it; see persona_native.h."""
+
+    rest: Tensor
+    """Float (blocks, 15, 16)."""
+    corners: Tensor
+    """Int32 (blocks, 3, 16)."""
+    share_begin: Tensor
+    """Int32 (blocks + 1)."""
+    share_bones: Tensor
+    """Int32 (shares)."""
+    shares: Tensor
+    """Float (shares, 4, 16)."""
+
+
+_blocks: "WeakKeyDictionary[Rig, Blocks]" = WeakKeyDictionary()
+"""Packing takes longer than posing, and a rig is posed many times."""
+
+
+def pose_gaussians(
+    rig: "Rig",
+    flesh: Tensor,
+    T_posed_rest: Tensor,
+    *,
+    max_stretch: float,
+    threads: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pose block by block; see `persona.kernels.posing.pose_gaussians`."""
+    blocks = _blocks.get(rig)
+    if blocks is None:
+        blocks = _blocks[rig] = pack(rig)
+    n = rig.means.shape[0]
+    flesh, bones = flesh.detach().contiguous(), T_posed_rest.detach().contiguous()
+    results = flesh.new_empty(n, 3), flesh.new_empty(n, 6), flesh.new_empty(n, 3)
+    inputs = (blocks.rest, blocks.corners, blocks.share_begin, blocks.share_bones, blocks.shares)
+    status = native_library().persona_pose_gaussians(
+        isa_code(),
+        thread_count(threads),
+        n,
+        *map(address, (*inputs, flesh, bones)),
+        max_stretch,
+        *map(address, results),
+    )
+    check_status(status)
+    return results
+
+
+def pack(rig: "Rig") -> Blocks:
+    """Lay a rig out in blocks of sixteen; each block lists the bones it needs once."""
+    tangents = rig.tangents.transpose(1, 2).reshape(-1, 6)
+    rest = torch.cat([rig.means, rig.corner_shares, tangents, rig.scales], 1).detach()
+    numbers = torch.cat([rig.bone_weights[..., None], rig.weight_gradients], 2).detach()
+    block_count = -(-rest.shape[0] // BLOCK)
+    row, slot = (numbers != 0).any(2).nonzero(as_tuple=True)
+    keys, place = torch.unique(
+        row // BLOCK * rig.bone_count + rig.bone_ids[row, slot].long(), return_inverse=True
+    )
+    shares = rest.new_zeros(len(keys), BLOCK, 4)
+    # A row may name a bone twice.
+    shares.index_put_((place, row % BLOCK), numbers[row, slot], accumulate=True)
+    per_block = torch.bincount(keys // rig.bone_count, minlength=block_count)
+    share_begin = torch.cat([per_block.new_zeros(1), per_block.cumsum(0)])
+    return Blocks(
+        rest=_columns(rest),
+        corners=_columns(rig.corners.int()),
+        share_begin=share_begin.int(),
+        share_bones=(keys % rig.bone_count).int(),
+        shares=shares.transpose(1, 2).contiguous(),
+    )
+
+
+def _columns(rows: Tensor) -> Tensor:
+    """Turn rows (n, c) into blocks (any, c, 16), the last one filled up with zeros."""
+    padded = torch.nn.functional.pad(rows, (0, 0, 0, -rows.shape[0] % BLOCK))
+    return padded.reshape(-1, BLOCK, rows.shape[1]).transpose(1, 2).contiguous()
