@@ -150,7 +150,7 @@ def _head(figure: Figure, pixels: Float[np.ndarray, "n 2"]) -> tuple[np.ndarray,
             (0.3, 0.35, 0.35, 0.0, 0.0),
         )
     )
-    lift, drop = _ramp(rise, 0.8)[:, None], _ramp(-rise, 0.0)[:, None]
+    lift, drop = _ramp(rise, 0.8)[:, None], _ramp(-rise, -0.12)[:, None]
     beside = _ramp(aside, 0.38)[:, None]
     below = (1 - beside) * throat + beside * nape
     return gap, (1 - lift) * ((1 - drop) * around + drop * below) + lift * above
@@ -161,8 +161,11 @@ def _trunk(height: Float[np.ndarray, " n"], garments: Garments) -> Scores:
     upper, lower = (0.09, 0.06, 0.82, 0.03, 0.0), (0.06, 0.01, 0.08, 0.85, 0.0)
     if garments.one_piece:
         return np.tile(upper, (len(height), 1))
-    # Jackets hang open over belts and shirts over trousers: colours decide near the waist.
-    return _mix(_ramp(height, garments.waist, width=0.1), upper, lower)
+    # Jackets hang open over belts and shirts over trousers: colours decide near the waist,
+    # which is also where tops end above bare skin.
+    table = _mix(_ramp(height, garments.waist, width=0.1), upper, lower)
+    midriff = 0.15 * np.exp(-(((height - garments.waist) / 0.15) ** 2))[:, None]
+    return (1 - midriff) * table + midriff * np.array((1.0, 0.0, 0.0, 0.0, 0.0))
 
 
 def _leg(t: Float[np.ndarray, " n"], garments: Garments, side: int) -> Scores:
@@ -288,8 +291,8 @@ def _loose_hair(
     loose = np.isin(piece, np.setdiff1d(np.unique(piece[sure[:, HAIR]]), [0]))
     # The shade of the throat has the colour of brown hair; what passes for skin is not hair.
     bare = skin_distance(figure.lab[figure.inside], figure.skin) < 0.7
-    loose &= (expected[:, HAIR] > np.log(0.02)) & ~bare & (not figure.gray)
-    if (loose & sure[:, UPPER]).sum() > 0.3 * sure[:, UPPER].sum():
+    loose &= (expected[:, HAIR] > np.log(0.015)) & ~bare & (not figure.gray)
+    if (loose & sure[:, UPPER]).sum() > 0.45 * sure[:, UPPER].sum():
         return np.zeros(len(pixels), bool)
     return loose
 
