@@ -23,6 +23,8 @@ from persona.synthesis.sample.mesh import (
 )
 from persona.synthesis.sample.noise import gradient_noise, ridges, smoothstep
 
+SKIN_SMOOTHING = 12
+"""Times the skin is smoothed before cloth is laid on it."""
 CONTEXT = 0.04
 """Cloth kept beyond its own edge while it is smoothed [m], so that hems hang straight."""
 HEAD_SHARE = 0.3
@@ -79,7 +81,9 @@ def _top_field(
     joints = figure.rest_joints
     heights = _heights(figure)
     hem = posed[:, 1] - (figure.joints[JOINT_IDS["left_hip"], 1] - 0.03)
-    hem = np.where(np.abs(rest[:, 0]) < joints[JOINT_IDS["left_shoulder"], 0] + 0.03, hem, 1.0)
+    # Hanging sleeves reach below the hem; they are high up in T-pose.
+    sleeved = np.abs(rest[:, 0]) > joints[JOINT_IDS["left_shoulder"], 0] + 0.03
+    hem = np.where(sleeved & (rest[:, 1] > heights["pelvis"]), 1.0, hem)
     wrist, elbow = joints[JOINT_IDS["left_wrist"], 0], joints[JOINT_IDS["left_elbow"], 0]
     shoulder = joints[JOINT_IDS["left_shoulder"], 0]
     end = wrist - 0.012 if look.long_sleeves else shoulder + 0.72 * (elbow - shoulder)
@@ -101,7 +105,7 @@ def _bottom_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray,
 
 def _shoe_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
     heights = _heights(figure)
-    collar = heights["ankle"] + 0.012 - rest[:, 1]
+    collar = heights["ankle"] - 0.010 - rest[:, 1]
     # Lower at the instep's opening than at the heel, as trainers are cut.
     ahead = rest[:, 2] - figure.rest_joints[JOINT_IDS["left_ankle"], 2]
     return collar - 0.012 * smoothstep(0.02, 0.06, ahead)
@@ -125,6 +129,8 @@ def _drape(
     mean = neighbor_mean(faces, len(used))
     free = np.ones(len(used), bool)
     free[np.unique(boundary_edges(faces))] = False
+    for _ in range(SKIN_SMOOTHING):  # cloth does not trace every detail of the skin
+        skin = np.where(free[:, None], mean @ skin, skin)
     for _ in range(steps):
         points = np.where(free[:, None], 0.4 * points + 0.6 * (mean @ points), points)
         out = np.einsum("ij,ij->i", points - skin, normals)
@@ -240,8 +246,8 @@ def _shoes(figure: Figure, field: Float[ndarray, " n"]) -> list[Mesh]:
     free = np.ones(len(used), bool)
     free[np.unique(boundary_edges(faces))] = False
     for _ in range(4):
-        points = points + vertex_normals(points, faces) * 0.006
-        for _ in range(35):  # inflate and smooth in turn, so that toes merge and nothing shrinks
+        points = points + vertex_normals(points, faces) * 0.0068
+        for _ in range(60):  # inflate and smooth in turn, so that toes merge and nothing shrinks
             points = np.where(free[:, None], mean @ points, points)
     points[:, 1] = np.maximum(points[:, 1], 0.5 * SOLE_HEIGHT)
     mesh = midpoint_subdivided(plain_mesh("shoes", points, figure.rest[used], faces))

@@ -146,6 +146,10 @@ def _combing(points: Float[ndarray, "s 3"], head: _Head, style: _Style) -> Float
     flow[:, 1] = -style.gravity * (1.15 - top * over_skull) - 0.15
     flow[:, 2] = -style.back * (0.4 + 0.6 * top)
     face = smoothstep(0.15, 0.50, way[:, 2]) * smoothstep(0.65, 0.3, way[:, 1])
+    # Hair over the forehead goes up and back before it falls.
+    front = smoothstep(0.25, 0.60, way[:, 2]) * smoothstep(0.25, 0.55, way[:, 1])
+    flow[:, 1] += 0.9 * style.gravity * front
+    flow[:, 2] -= 0.9 * front
     beside = smoothstep(0.100, 0.075, np.abs(points[:, 0]))
     flow[:, 0] += np.sign(points[:, 0]) * 2.0 * face * beside
     flow[:, 2] -= 1.6 * face

@@ -192,10 +192,12 @@ def backdrop(
     paper = (0.62 + 0.14 * glow)[..., None] * np.array([1.0, 0.995, 0.985])
     places = floor[on_floor]
     shadow = np.ones(len(places))
+    # Far behind, the roll of paper has left the floor.
+    fade = smoothstep(places[:, 2].min(), 0.4 * places[:, 2].min(), places[:, 2])
     for box, weight in zip(STUDIO, (0.30, 0.06, 0.0, 0.52), strict=True):
         if weight:
             seen = visibility(places, blockers, lamp_directions(box, rng))
-            shadow -= weight * (1 - seen)
+            shadow -= weight * fade * (1 - seen)
     dark = np.ones((height, width), np.float32)
     dark[on_floor] = shadow
     dark = gaussian_filter(dark, 2.5 * height / 1280)

@@ -30,18 +30,23 @@ def paint_cloth(rest: Float[ndarray, "p 3"], color: Color, *, seed: int, rib: fl
     return np.clip(np.asarray(color) * (tone + weave)[:, None], 0, 1)
 
 
-def paint_top(figure: Figure, look: SampleLook, rest: Float[ndarray, "p 3"]) -> Colors:
+def paint_top(
+    figure: Figure, look: SampleLook, rest: Float[ndarray, "p 3"], height: Float[ndarray, " p"]
+) -> Colors:
     """Colour jumper or T-shirt, with ribbed cuffs, hem and collar."""
     colors = paint_cloth(rest, look.top, seed=look.seed + 41, rib=260)
-    hip = figure.rest_joints[JOINT_IDS["left_hip"], 1] - 0.035
+    # The hem is level as worn; sleeves, which hang below it, are told by T-pose.
+    hip = figure.joints[JOINT_IDS["left_hip"], 1] - 0.03
+    trunk = np.abs(rest[:, 0]) < figure.rest_joints[JOINT_IDS["left_shoulder"], 0]
+    above = np.where(trunk, height - hip, 1.0)
     wrist = figure.rest_joints[JOINT_IDS["left_wrist"], 0]
-    hem = smoothstep(hip + 0.032, hip + 0.028, rest[:, 1])
+    hem = smoothstep(0.032, 0.028, above)
     cuff = smoothstep(wrist - 0.062, wrist - 0.058, np.abs(rest[:, 0]))
     around = np.where(np.abs(rest[:, 0]) > wrist - 0.07, rest[:, 2], rest[:, 0])
     rib = 1 - 0.10 * (np.sin(around * 2 * np.pi * 170) > 0.2)
     band = np.maximum(hem, cuff) if look.long_sleeves else 0.5 * hem
     colors = mixed(colors, colors * 0.93 * rib[:, None], band)
-    stitch = np.exp(-(((rest[:, 1] - hip - 0.030) / 0.0016) ** 2))
+    stitch = np.exp(-(((above - 0.030) / 0.0016) ** 2))
     return mixed(colors, colors * 0.7, stitch)
 
 

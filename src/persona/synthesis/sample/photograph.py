@@ -184,7 +184,7 @@ def _painted(
     if material == "mouth":
         return np.broadcast_to(np.array([0.55, 0.25, 0.24]), rest.shape)
     if material == "top":
-        return paint_top(figure, look, rest)
+        return paint_top(figure, look, rest, points[:, 1])
     if material == "bottom":
         return paint_bottom(figure, look, rest)
     if material == "shoes":
