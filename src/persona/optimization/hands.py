@@ -88,8 +88,10 @@ def _share_before_body(
 
 def _draw(vertices: torch.Tensor, faces: torch.Tensor, view: WorkingView) -> np.ndarray:
     pixels, depth = view.camera.project(vertices)
-    size = {"width": view.camera.width, "height": view.camera.height}
-    return rasterize_mesh(pixels, depth, faces, **size)[0].numpy()
+    ids, _, _ = rasterize_mesh(
+        pixels, depth, faces, width=view.camera.width, height=view.camera.height
+    )
+    return ids.numpy()
 
 
 def _forward(body: SmplxBody, fit: BodyFit) -> torch.Tensor:

@@ -179,7 +179,8 @@ class _Unknowns:
         with torch.no_grad():
             parameters = (self.shift, self.growth, self.color, self.logit)
             for parameter, allowed in zip(parameters, self.allowed, strict=True):
-                parameter.grad.mul_(allowed)
+                if parameter.grad is not None:
+                    parameter.grad.mul_(allowed)
             self.adam.step()
             self.color.copy_(self.color.maximum(self.darkest).minimum(self.lightest))
             self.growth.clamp_(-1.0, 0.5)

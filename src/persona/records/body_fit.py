@@ -46,9 +46,10 @@ class BodyFit:
     image_size: tuple[int, int]
     """Width and height of the upright photo [px]; the axis meets its middle."""
     keypoint_error_px: float
-    """Mean distance of confident body keypoints, the person scaled to 512 px [px]."""
+    """Mean distance of the keypoints from shoulders to toes, the person scaled to 512 px [px]."""
     body_iou: float
-    """Overlap of the naked body with the mask, intersection over union."""
+    """Overlap of the naked body with the mask, intersection over union; the mask farther than 9 cm
+    from the body (a bag, a brim, a skirt) is not counted."""
     lean_m: float
     """Ankles behind the pelvis [m], positive away from the camera."""
     standing: bool
