@@ -6,19 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy import ndimage
 
 from persona.avatar import Avatar
+from persona.body.skeleton import JOINT_IDS
 from persona.core.errors import FileFormatError
 from persona.core.types import Image, Mask
 from persona.evaluation.color import to_lab
 from persona.geometry.cameras import Camera, photo_camera
 from persona.geometry.rotations import axis_angle_to_matrix
+from persona.images.crops import resize
 from persona.images.masks import bounds, largest_component, overlap
 from persona.records.body_fit import BodyFit
+from persona.records.body_params import BodyParams
 from persona.records.gaussians import Gaussians
 from persona.records.observation import Part
 from persona.records.photo import Photo
@@ -30,6 +34,26 @@ HISTOGRAM_BINS: Final = 8
 """Bins of each Lab channel; about 12 L and 20 a or b each."""
 LEAST_PIXELS: Final = 150
 """Fewer pixels of a part have no histogram worth comparing."""
+ALIGN_EVERY: Final = 4
+"""One frame in so many steers the alignment."""
+ALIGN_STEPS: Final = (0.04, 0.02, 0.02, 0.01, 0.005)
+"""Moves and growths that are tried, shares of the person's height."""
+COARSE: Final = 3
+"""Shrinking of the pictures that steer it."""
+ADJUST_STEPS_DEG: Final = (8.0, 4.0, 2.0)
+"""Turns that are tried [deg]."""
+ADJUSTED: Final = (
+    (("left_shoulder", "right_shoulder"), 2, True),
+    (("left_shoulder",), 2, False),
+    (("left_shoulder", "right_shoulder"), 1, True),
+    (("left_elbow", "right_elbow"), 1, True),
+    (("left_hip", "right_hip"), 2, True),
+    (("left_hip", "right_hip"), 0, False),
+    (("pelvis",), 0, False),
+    (("spine1",), 0, False),
+    (("neck",), 0, False),
+)
+"""Joints that turn together, about which axis (x, y, z), and whether mirrored."""
 YAW_STEPS_DEG: Final = (-15.0, -7.5, 0.0, 7.5, 15.0)
 """Tried around the given front: it need not be exactly a frame [deg]."""
 
@@ -87,6 +111,9 @@ def compare_turntable(
 ) -> list[ViewScore]:
     """Turn the avatar as the film turns, in the film's pose, and compare side by side.
 
+    The pose comes from the front frame, is then adjusted in a few joints (`ADJUSTED`) until the
+    outlines of a few sides agree best, and is the same for all sides.
+
     Args:
         avatar: Made from another picture of the person.
         frames: One full turn in even steps, plain background.
@@ -97,39 +124,64 @@ def compare_turntable(
         One score for each frame.
     """
     masks = [plain_mask(frame) for frame in frames]
-    photo = Photo(rgb=frames[front], alpha=masks[front], name="front")
-    fit = fit_pose(photo)
-    cloud = avatar.pose(fit.params)
-    camera = photo_camera(*fit.image_size, fit.focal_px)
+    fit = fit_pose(Photo(rgb=frames[front], alpha=masks[front], name="front"))
     step = 360.0 / len(frames)
-    axis = (cloud.means.amin(0) + cloud.means.amax(0)) / 2
-
-    def yaw(k: int, sign: float, shift: float) -> float:
-        return sign * step * (k - front) + shift
-
-    def total(sign: float, shift: float) -> float:
-        some = range(0, len(frames), max(1, len(frames) // 6))
-        drawn = [
-            _aligned(cloud, _turned(camera, axis, yaw(k, sign, shift)), masks[k]) for k in some
-        ]
-        return sum(
-            overlap(render(cloud, c, maps=False).alpha, masks[k])
-            for c, k in zip(drawn, some, strict=True)
-        )
-
     turns = [(sign, shift) for sign in (1.0, -1.0) for shift in YAW_STEPS_DEG]
-    sign, shift = max(turns, key=lambda turn: total(*turn))
-    return [
-        _scored(
-            avatar,
-            cloud,
-            _turned(camera, axis, yaw(k, sign, shift)),
-            frames[k],
-            masks[k],
-            yaw(k, sign, shift),
-        )
-        for k in range(len(frames))
-    ]
+    some = range(front % ALIGN_EVERY, len(frames), ALIGN_EVERY)
+
+    def agreement(params: BodyParams, turn: tuple[float, float]) -> float:
+        table = _Table.of(avatar, params, fit)
+        yaws = {k: turn[0] * step * (k - front) + turn[1] for k in some}
+        return sum(table.overlap(yaw, masks[k]) for k, yaw in yaws.items()) / len(yaws)
+
+    with torch.no_grad():
+        turn = max(turns, key=lambda turn: agreement(fit.params, turn))
+        params = _adjusted(fit.params, lambda tried: agreement(tried, turn))
+        table = _Table.of(avatar, params, fit)
+        return [
+            _scored(avatar, table, turn[0] * step * (k - front) + turn[1], frame, mask)
+            for k, (frame, mask) in enumerate(zip(frames, masks, strict=True))
+        ]
+
+
+def _adjusted(params: BodyParams, agreement: Callable[[BodyParams], float]) -> BodyParams:
+    """Climb to better agreement, one pair of joints at a time, in smaller and smaller steps."""
+    best, pose = agreement(params), params.full_pose
+    for size in ADJUST_STEPS_DEG:
+        for joints, axis, mirrored in ADJUSTED:
+            for direction in (1.0, -1.0):
+                tried = pose.clone()
+                for side, joint in enumerate(joints):
+                    sign = -1.0 if mirrored and side else 1.0
+                    tried[JOINT_IDS[joint], axis] += direction * sign * math.radians(size)
+                found = agreement(params.with_full_pose(tried))
+                if found > best:
+                    best, pose = found, tried
+                    break
+    return params.with_full_pose(pose)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A posed avatar that can be turned about its own vertical axis."""
+
+    cloud: Gaussians
+    camera: Camera
+    axis: Float[torch.Tensor, " 3"]
+
+    @classmethod
+    def of(cls, avatar: Avatar, params: BodyParams, fit: BodyFit) -> "_Table":
+        cloud = avatar.pose(params)
+        axis = (cloud.means.amin(0) + cloud.means.amax(0)) / 2
+        return cls(cloud, photo_camera(*fit.image_size, fit.focal_px), axis)
+
+    def overlap(self, yaw_deg: float, mask: Mask) -> float:
+        """Compare outlines at a quarter of the size, which is enough to steer by."""
+        height, width = (size // COARSE for size in mask.shape)
+        small = resize(mask, width=width, height=height)
+        camera = _turned(self.camera.scaled(1 / COARSE), self.axis, yaw_deg)
+        camera = _aligned(self.cloud, camera, small)
+        return overlap(render(self.cloud, camera, maps=False).alpha, small)
 
 
 def _turned(camera: Camera, axis: Float[torch.Tensor, " 3"], yaw_deg: float) -> Camera:
@@ -141,22 +193,49 @@ def _turned(camera: Camera, axis: Float[torch.Tensor, " 3"], yaw_deg: float) -> 
 
 
 def _aligned(cloud: Gaussians, camera: Camera, mask: Mask) -> Camera:
-    """Scale and move the picture so that the person's box meets the mask's."""
-    drawn = bounds(render(cloud, camera, maps=False).alpha)
-    wanted = bounds(mask)
+    """Scale and move the picture until the outlines overlap most: first the boxes, then finely."""
+    alpha = render(cloud, camera, maps=False).alpha
+    drawn, wanted = bounds(alpha), bounds(mask)
     if drawn is None or wanted is None:
         return camera
-    factor = (wanted[3] - wanted[1]) / (drawn[3] - drawn[1])
+    source, target = (alpha > 0.5).float().numpy(), (mask > 0.5).numpy()
+    height, width = target.shape
+    tall = wanted[3] - wanted[1]
+    factor = tall / (drawn[3] - drawn[1])
     x = factor * (drawn[0] + drawn[2]) / 2 - (wanted[0] + wanted[2]) / 2
     y = factor * (drawn[1] + drawn[3]) / 2 - (wanted[1] + wanted[3]) / 2
-    height, width = mask.shape
-    return camera.scaled(factor).cropped(x, y, width, height)
+    middle = ((wanted[0] + wanted[2]) / 2, (wanted[1] + wanted[3]) / 2)
+
+    def agreement(state: tuple[float, float, float]) -> float:
+        f, left, top = state
+        # cv2 puts pixel centres at integers; ours lie at half integers.
+        shift = 0.5 * f - 0.5
+        warp = np.array([[f, 0, shift - left], [0, f, shift - top]])
+        moved = cv2.warpAffine(source, warp, (width, height)) > 0.5
+        return float((moved & target).sum()) / max(float((moved | target).sum()), 1.0)
+
+    state = (factor, x, y)
+    best = agreement(state)
+    for share in ALIGN_STEPS:
+        f, left, top = state
+        for grow in (-share, 0.0, share):
+            for across in (-share, 0.0, share):
+                for down in (-share, 0.0, share):
+                    # Growing happens about the middle of the person.
+                    tried = (
+                        f * (1 + grow),
+                        left + grow * (left + middle[0]) + across * tall,
+                        top + grow * (top + middle[1]) + down * tall,
+                    )
+                    found = agreement(tried)
+                    if found > best:
+                        best, state = found, tried
+    return camera.scaled(state[0]).cropped(state[1], state[2], width, height)
 
 
-def _scored(
-    avatar: Avatar, cloud: Gaussians, camera: Camera, frame: Image, mask: Mask, yaw_deg: float
-) -> ViewScore:
-    camera = _aligned(cloud, camera, mask)
+def _scored(avatar: Avatar, table: _Table, yaw_deg: float, frame: Image, mask: Mask) -> ViewScore:
+    cloud = table.cloud
+    camera = _aligned(cloud, _turned(table.camera, table.axis, yaw_deg), mask)
     marks = torch.nn.functional.one_hot(avatar.parts.long(), len(Part)).to(cloud.colors)
     drawn = render(cloud, camera, extra_features=marks, background=torch.ones(3), maps=False)
     parts = torch.zeros_like(marks[:0]) if drawn.extra is None else drawn.extra
