@@ -47,6 +47,7 @@ def check_avatar(avatar: "Avatar") -> None:
         "weight_gradients": (binding.weight_gradients, (n, bones, 3)),
         "seen": (avatar.seen, (n,)),
         "parts": (avatar.parts, (n,)),
+        "vertex_offsets": (avatar.identity.vertex_offsets, (avatar.body.vertex_count, 3)),
     }
     for name, (value, shape) in shapes.items():
         check_shape(name, value, shape)
