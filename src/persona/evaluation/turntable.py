@@ -34,8 +34,8 @@ HISTOGRAM_BINS: Final = 8
 """Bins of each Lab channel; about 12 L and 20 a or b each."""
 LEAST_PIXELS: Final = 150
 """Fewer pixels of a part have no histogram worth comparing."""
-ALIGN_EVERY: Final = 4
-"""One frame in so many steers the alignment."""
+STEERING_FRAMES: Final = 6
+"""About so many frames, spread evenly, steer the alignment."""
 ALIGN_STEPS: Final = (0.04, 0.02, 0.02, 0.01, 0.005)
 """Moves and growths that are tried, shares of the person's height."""
 COARSE: Final = 3
@@ -127,7 +127,8 @@ def compare_turntable(
     fit = fit_pose(Photo(rgb=frames[front], alpha=masks[front], name="front"))
     step = 360.0 / len(frames)
     turns = [(sign, shift) for sign in (1.0, -1.0) for shift in YAW_STEPS_DEG]
-    some = range(front % ALIGN_EVERY, len(frames), ALIGN_EVERY)
+    every = max(1, len(frames) // STEERING_FRAMES)
+    some = range(front % every, len(frames), every)
 
     def agreement(params: BodyParams, turn: tuple[float, float]) -> float:
         table = _Table.of(avatar, params, fit)
