@@ -105,8 +105,15 @@ def time_frame(avatar: Avatar, params: BodyParams, camera: Camera) -> list[float
     mark()
     means2d, conics, depths = project_gaussians(cloud.means, cloud.covariances, camera)
     mark()
-    size = {"width": camera.width, "height": camera.height}
-    rasterize(means2d, conics, cloud.opacities, cloud.colors, depths, **size)
+    rasterize(
+        means2d,
+        conics,
+        cloud.opacities,
+        cloud.colors,
+        depths,
+        width=camera.width,
+        height=camera.height,
+    )
     mark()
     draw_frame(avatar.pose(params), camera, background=torch.ones(3))
     mark()
