@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.spatial import ConvexHull
 
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.silhouette import Freedom, vertex_normals
@@ -33,8 +34,8 @@ MAX_DRAPE = 0.03
 """Most that the cloth may leave the skin by draping alone [m]."""
 COVERED_SHARE = 0.6
 """Share of the trunk's pixels that must be cloth."""
-TOE_ROUNDS = 30
-"""Averagings that melt five toes into the front of a shoe."""
+TOE_ROUNDS = 150
+"""Averagings that unfold the skin between the toes onto their hull."""
 SHOE_THICKNESS = 0.007
 """Leather between skin and air [m]."""
 SHOE_SHARE = 0.5
@@ -120,10 +121,13 @@ def shoe_offsets(
     laplacian: sp.csr_matrix,
     shod: tuple[bool, bool],
 ) -> np.ndarray:
-    """Turn bare feet into shoes: toes melt together, the skin gains a sole's thickness.
+    """Turn bare feet into shoes: the toes' hull is filled, the skin gains a sole's thickness.
+
+    Averaging alone leaves five thinner toes. So every averaging is followed by a cast back onto
+    the convex hull, which unfolds the skin between the toes like a sock that is pulled tight.
 
     Args:
-        vertices: Rest pose [m], (v, 3); +z is forward.
+        vertices: Rest pose [m], (v, 3).
         faces: Triangles (f, 3).
         weights: Skinning shares (v, 55).
         laplacian: Uniform graph Laplacian.
@@ -137,17 +141,28 @@ def shoe_offsets(
         if not shod[side]:
             continue
         foot = weights[:, [ankle, toes]].sum(1)
-        soft = np.clip(weights[:, toes] * 1.5, 0, 1)[:, None]
-        tip = moved[foot > 0.5, 2].max()
-        shape = moved.copy()
+        front = np.where((foot > 0.5) & (weights[:, toes] > 0.2))[0]
+        soft = np.clip((weights[front, toes] - 0.3) / 0.4, 0, 1)[:, None]
+        ball = vertices[front][weights[front, toes] < 0.5].mean(0)
+        hull = ConvexHull(vertices[front]).equations
+        rows = laplacian[front]
+        sock = moved.copy()
         for _ in range(TOE_ROUNDS):
-            shape -= soft * 0.7 * (laplacian @ shape)
-        # Averaging pulls the tip back; stretch the front out to where the toes ended.
-        heel = moved[foot > 0.5, 2].min()
-        front = shape[foot > 0.5, 2].max()
-        reach = np.clip((shape[:, 2] - heel) / max(front - heel, 1e-6), 0, 1)
-        shape[:, 2] += soft[:, 0] * reach**2 * (tip - front)
-        normals = vertex_normals(shape, faces)
+            sock[front] -= soft * 0.7 * (rows @ sock)
+            sock[front] += soft * (_cast(sock[front], ball, hull) - sock[front])
         thick = np.clip((foot - 0.3) / 0.5, 0, 1)[:, None] * SHOE_THICKNESS
-        moved = shape + thick * normals
+        moved = sock + thick * vertex_normals(sock, faces)
     return moved - vertices
+
+
+def _cast(points: np.ndarray, middle: np.ndarray, hull: np.ndarray) -> np.ndarray:
+    """Move points along rays from a middle onto a convex hull, given as planes.
+
+    The middle must lie inside the closed surface the points belong to: then the hull is covered
+    without a hole, however deep the surface is folded.
+    """
+    rays = points - middle
+    slope = rays @ hull[:, :3].T
+    gap = -(hull[:, :3] @ middle + hull[:, 3])
+    reach = np.where(slope > 1e-9, gap / np.maximum(slope, 1e-9), np.inf).min(1)
+    return middle + reach[:, None] * rays
