@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature below changes. */
-#define PERSONA_ABI_VERSION 1
+#define PERSONA_ABI_VERSION 2
 
 enum persona_status {
   PERSONA_OK = 0,
@@ -59,6 +59,9 @@ PERSONA_API int persona_isa_runs(int isa); /* 1 when built in and this processor
  * for threads of our own. Not called: threads of our own. */
 PERSONA_API void persona_use_team(void* gomp_parallel);
 
+/* How many of `count` numbers are NaN or infinite; on the caller's thread alone. */
+PERSONA_API int64_t persona_count_unfinite(int isa, int64_t count, const float* values);
+
 PERSONA_API persona_workspace* persona_workspace_create(void);
 PERSONA_API void persona_workspace_destroy(persona_workspace* workspace);
 PERSONA_API int64_t persona_workspace_bytes(const persona_workspace* workspace);
@@ -77,19 +80,19 @@ PERSONA_API int persona_project_backward(
     const float* grad_conics, const float* grad_depths, float* grad_means,
     float* grad_covariances, float* grad_quats, float* grad_scales);
 
-/* Ellipses to an image (channels, height, width) and a transmittance (height, width): the window
+/* Ellipses to an image (channels, height, width) and its alpha (height, width): the window
  * of the picture whose first pixel is (left, top). The workspace remembers the order for the
  * backward pass that follows. */
 PERSONA_API int persona_rasterize_forward(
     persona_workspace* workspace, int isa, int threads, int64_t n, int channels,
     const float* means2d, const float* conics, const float* opacities, const float* features,
     const float* depths, int left, int top, int width, int height, float* image,
-    float* transmittance);
+    float* alpha);
 
 PERSONA_API int persona_rasterize_backward(
     persona_workspace* workspace, int isa, int threads, const float* opacities,
     const float* features, const float* image,
-    const float* transmittance, const float* grad_image, const float* grad_alpha,
+    const float* alpha, const float* grad_image, const float* grad_alpha,
     float* grad_means2d, float* grad_conics, float* grad_opacities, float* grad_features);
 
 /* Nearest triangle of every pixel: face (height, width; -1 for none), perspective-correct

@@ -77,6 +77,11 @@ void persona_use_team(void* gomp_parallel) {
   use_team(reinterpret_cast<TeamFunction>(gomp_parallel));
 }
 
+int64_t persona_count_unfinite(int isa, int64_t count, const float* values) {
+  const KernelTable* kernels = table_of(isa);
+  return (kernels != nullptr ? *kernels : baseline::kernels).count_unfinite(values, count);
+}
+
 persona_workspace* persona_workspace_create(void) { return new (std::nothrow) persona_workspace; }
 void persona_workspace_destroy(persona_workspace* workspace) { delete workspace; }
 int64_t persona_workspace_bytes(const persona_workspace* workspace) { return workspace->bytes(); }
@@ -117,7 +122,7 @@ int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads
                               int channels, const float* means2d, const float* conics,
                               const float* opacities, const float* features, const float* depths,
                               int left, int top, int width, int height, float* image,
-                              float* transmittance) {
+                              float* alpha) {
   const KernelTable* kernels = table_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   if (channels < 1 || channels > PERSONA_MAX_CHANNELS) return PERSONA_UNKNOWN_CHANNELS;
@@ -132,7 +137,7 @@ int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads
     if (status != PERSONA_OK) return status;
     w.channels = channels, w.width = width, w.height = height;
     SplatJob job = splat_job(w, features);
-    job.image = image, job.transmittance = transmittance;
+    job.image = image, job.alpha = alpha;
     for_chunks(threads, w.tiles_x * w.tiles_y,
                [&](int tile, int) { kernels->splat_forward(job, tile); });
     w.gaussian_count = n;
@@ -144,7 +149,7 @@ int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads
 
 int persona_rasterize_backward(persona_workspace* workspace, int isa, int threads,
                                const float* opacities, const float* features, const float* image,
-                               const float* transmittance,
+                               const float* alpha,
                                const float* grad_image, const float* grad_alpha,
                                float* grad_means2d, float* grad_conics, float* grad_opacities,
                                float* grad_features) {
@@ -156,7 +161,7 @@ int persona_rasterize_backward(persona_workspace* workspace, int isa, int thread
     SplatJob job = splat_job(w, features);
     // Inputs only: the kernels that differentiate write neither.
     job.image = const_cast<float*>(image);
-    job.transmittance = const_cast<float*>(transmittance);
+    job.alpha = const_cast<float*>(alpha);
     job.grad_image = grad_image, job.grad_alpha = grad_alpha;
     job.slot_stride = (kGeometrySums + w.channels + 3) / 4 * 4;
     job.slots = w.slots.hold<float>(static_cast<size_t>(w.entry_count) * job.slot_stride);

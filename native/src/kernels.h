@@ -53,7 +53,7 @@ struct SplatJob {
   const uint32_t* tile_start;  // (tiles + 1)
   const uint32_t* entries;     // Gaussian of each entry
   uint16_t* hits;              // blocks each entry coloured
-  float *image, *transmittance;
+  float *image, *alpha;
   // Backward only.
   const float *grad_image, *grad_alpha;
   const uint32_t* slot_begin;  // (n + 1)
@@ -90,6 +90,7 @@ struct KernelTable {
   void (*splat_forward)(const SplatJob&, int tile);
   void (*splat_backward)(const SplatJob&, int tile);
   void (*splat_reduce)(const ReduceJob&, int64_t begin, int64_t end);
+  int64_t (*count_unfinite)(const float* values, int64_t count);
   void (*pose)(const PoseJob&, int64_t begin, int64_t end);
 };
 
@@ -101,10 +102,11 @@ struct KernelTable {
   void splat_forward(const SplatJob&, int);                             \
   void splat_backward(const SplatJob&, int);                            \
   void splat_reduce(const ReduceJob&, int64_t, int64_t);                \
+  int64_t count_unfinite(const float*, int64_t);                        \
   void pose(const PoseJob&, int64_t, int64_t);                          \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
                                    splat_forward,   splat_backward,   splat_reduce, \
-                                   pose};                                \
+                                   count_unfinite,  pose};               \
   }
 
 // Smallest compiled channel count that holds `channels`.

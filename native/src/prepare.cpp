@@ -94,5 +94,16 @@ BlockSummary prepare(const PrepareJob& job, int64_t begin, int64_t end) {
   return summary;
 }
 
+int64_t count_unfinite(const float* values, int64_t count) {
+  int64_t found = 0;
+#pragma omp simd reduction(+ : found)
+  for (int64_t i = 0; i < count; ++i) {
+    int32_t bits;
+    memcpy(&bits, values + i, 4);
+    found += (bits & 0x7f800000) == 0x7f800000;
+  }
+  return found;
+}
+
 }  // namespace PERSONA_ISA
 }  // namespace persona

@@ -41,8 +41,7 @@ PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y, uint
     const size_t at = (size_t)(tile_y + (block / 4) * kBlock) * job.width + tile_x +
                       (block % 4) * kBlock;
     const Lanes grad_alpha = load_block(job.grad_alpha, at, job.width, in);
-    Lanes remaining =
-        grad_alpha - grad_alpha * load_block(job.transmittance, at, job.width, in);
+    Lanes remaining = grad_alpha * load_block(job.alpha, at, job.width, in);
     for (int k = 0; k < job.channels; ++k) {
       const Lanes gradient = load_block(job.grad_image + k * plane, at, job.width, in);
       remaining = remaining + gradient * load_block(job.image + k * plane, at, job.width, in);

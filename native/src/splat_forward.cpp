@@ -16,6 +16,7 @@ struct Tile {
   alignas(64) float sums[kBlocksPerTile][channels][16];
   alignas(64) float transmittance[kBlocksPerTile][16];
   alignas(64) float alive[kBlocksPerTile][16];
+  alignas(64) float alpha[kBlocksPerTile][16];
   uint16_t lists[kBlocksPerTile][kBatch];
   int lengths[kBlocksPerTile];
   uint16_t hits[kBatch];
@@ -123,10 +124,11 @@ PERSONA_INLINE void write_tile(const SplatJob& job, int tile_x, int tile_y, Tile
     const BlockExtent in = extent_of(block, tile_x, tile_y, job.width, job.height);
     if (in.columns <= 0) continue;
     if (((t.touched >> block) & 1u) == 0) memset(t.sums[block], 0, sizeof t.sums[block]);
+    store(t.alpha[block], 1.0f - load(t.transmittance[block]));
     for (int r = 0; r < in.rows; ++r) {
       const size_t at = (size_t)(tile_y + (block / 4) * kBlock + r) * job.width + tile_x +
                         (block % 4) * kBlock;
-      copy_row(job.transmittance + at, t.transmittance[block] + 4 * r, in.columns);
+      copy_row(job.alpha + at, t.alpha[block] + 4 * r, in.columns);
       for (int k = 0; k < job.channels; ++k)
         copy_row(job.image + k * plane + at, t.sums[block][k] + 4 * r, in.columns);
     }
@@ -139,7 +141,7 @@ void write_empty(const SplatJob& job, int tile_x, int tile_y) {
   const int rows = job.height - tile_y < kTile ? job.height - tile_y : kTile;
   for (int r = 0; r < rows; ++r) {
     const size_t at = (size_t)(tile_y + r) * job.width + tile_x;
-    for (int c = 0; c < columns; ++c) job.transmittance[at + c] = 1.0f;
+    memset(job.alpha + at, 0, sizeof(float) * columns);
     for (int k = 0; k < job.channels; ++k)
       memset(job.image + k * plane + at, 0, sizeof(float) * columns);
   }

@@ -40,11 +40,15 @@ class Candidate:
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
     """Precisions it computes in."""
 
+    def suits(self, device: torch.device, dtype: torch.dtype) -> bool:
+        """Tell whether it is made for such tensors, whether or not it is installed."""
+        return device.type in self.device_types and dtype in self.dtypes
+
     def why_not(self, device: torch.device, dtype: torch.dtype) -> str | None:
         """Give the reason this candidate cannot run on such tensors, or None when it can."""
         if device.type not in self.device_types:
             return f"{self.backend.value} does not run on {device.type}"
-        if dtype not in self.dtypes:
+        if not self.suits(device, dtype):
             return f"{self.backend.value} does not compute in {dtype}"
         if self.backend is Backend.NATIVE:
             # By name, as all backends: the core reads its instruction set from this module.
@@ -79,6 +83,9 @@ def implementation(
 ) -> Callable[..., Any]:
     """Find the fastest implementation of ``op`` that can run on such tensors.
 
+    A core that would suit but is not built is an error, not a reason for the reference: that
+    would draw one picture in minutes, and look like a program that hangs.
+
     Args:
         op: Name in `CANDIDATES`.
         device: Where the inputs live.
@@ -86,7 +93,8 @@ def implementation(
         backend: Insist on this one; None leaves the choice to the environment, then to us.
 
     Raises:
-        BackendError: Nothing suitable; the message lists every candidate and its reason.
+        BackendError: Nothing suitable, or the core is not built; the message lists every
+            candidate and its reason.
     """
     asked = backend or _backend_from_environment()
     reasons = []
@@ -95,15 +103,16 @@ def implementation(
             continue
         reason = candidate.why_not(device, dtype)
         if reason is None:
-            if reasons:
-                _say_once(op, candidate.backend.value, "; ".join(reasons))
+            log.debug("%s on %s in %s: %s", op, device, dtype, candidate.backend.value)
             return getattr(importlib.import_module(candidate.module), op)
         reasons.append(reason)
+        if candidate.suits(device, dtype):
+            break
     raise BackendError(
         f"no backend for {op} on {device} in {dtype}"
         + (f" (asked for {asked.value})" if asked else ""),
         why="; ".join(reasons) or "that backend does not implement this operation",
-        fix=f"run `persona doctor`, or unset {BACKEND_VARIABLE} to leave the choice to persona",
+        fix=f"run `persona doctor`; {BACKEND_VARIABLE}=reference is a thousand times slower",
     )
 
 
@@ -119,16 +128,6 @@ def _backend_from_environment() -> Backend | None:
             why="backends are " + ", ".join(b.value for b in Backend),
             fix=f"set it to one of them, or unset {BACKEND_VARIABLE}",
         ) from error
-
-
-_said: set[tuple[str, str]] = set()
-
-
-def _say_once(op: str, chosen: str, reasons: str) -> None:
-    """Log, once for each operation and reason, that a slower backend does the work."""
-    if (op, reasons) not in _said:
-        _said.add((op, reasons))
-        log.warning("%s runs on the %s backend: %s", op, chosen, reasons)
 
 
 def isa_from_environment() -> str | None:

@@ -11,7 +11,7 @@ from persona.core.errors import BackendError
 from persona.kernels.dispatch import ISA_VARIABLE, isa_from_environment
 
 LIBRARY = Path(__file__).parents[1] / "_native" / "libpersona_native.so"
-ABI_VERSION = 1
+ABI_VERSION = 2
 """Must equal PERSONA_ABI_VERSION in native/include/persona_native.h."""
 ISAS = ("baseline", "avx2", "avx512")
 """Instruction sets in the order of ``enum persona_isa``; baseline is SSE2 or NEON."""
@@ -55,6 +55,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "persona_abi_version": (_INT, ()),
     "persona_isa_runs": (_INT, (_INT,)),
     "persona_use_team": (None, (_P,)),
+    "persona_count_unfinite": (_LONG, (_INT, _LONG, _P)),
     "persona_workspace_create": (_P, ()),
     "persona_workspace_destroy": (None, (_P,)),
     "persona_workspace_bytes": (_LONG, (_P,)),

@@ -37,7 +37,7 @@ class _Rasterize(torch.autograd.Function):
         n, channels = features.shape
         left, top, width, height = window
         image = means2d.new_empty(channels, height, width)
-        transmittance = means2d.new_empty(height, width)
+        alpha = means2d.new_empty(height, width)
         workspace, isa = Workspace(), isa_code()
         status = native_library().persona_rasterize_forward(
             workspace.handle,
@@ -51,18 +51,18 @@ class _Rasterize(torch.autograd.Function):
             width,
             height,
             address(image),
-            address(transmittance),
+            address(alpha),
         )
         check_status(status)
         if any(ctx.needs_input_grad):
-            ctx.save_for_backward(*inputs[2:], image, transmittance)
+            ctx.save_for_backward(*inputs[2:], image, alpha)
             ctx.workspace, ctx.isa, ctx.threads = workspace, isa, threads
-        return image, 1 - transmittance
+        return image, alpha
 
     @staticmethod
     @once_differentiable
     def backward(ctx, *grads):
-        opacities, features, image, transmittance = ctx.saved_tensors
+        opacities, features, image, alpha = ctx.saved_tensors
         grad_image, grad_alpha = (grad.contiguous() for grad in grads)
         n = len(opacities)
         results = [
@@ -75,7 +75,7 @@ class _Rasterize(torch.autograd.Function):
             ctx.workspace.handle,
             ctx.isa,
             ctx.threads,
-            *map(address, (opacities, features, image, transmittance, grad_image, grad_alpha)),
+            *map(address, (opacities, features, image, alpha, grad_image, grad_alpha)),
             *map(address, results),
         )
         check_status(status)
