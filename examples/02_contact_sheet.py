@@ -18,7 +18,7 @@ from persona.core.progress import choose_voice, speaking
 from persona.evaluation.contact_sheet import avatar_rows, sheet
 from persona.evaluation.metrics import scores_from
 from persona.perception.stage import perceive
-from persona.pipeline import create, read_photo
+from persona.pipeline.create import create, read_photo
 
 log = logging.getLogger("contact_sheet")
 

@@ -9,13 +9,12 @@ from persona.evaluation.turntable import compare_turntable, histogram_overlap, p
 from persona.records.body_fit import BodyFit
 from persona.rendering import render
 
-COUNT = 8
-FRONT = 3
+COUNT = 6
+FRONT = 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_its_own_turn_is_met_from_every_side(plain_avatar, sign):
+def test_its_own_turn_is_met_from_every_side(plain_avatar):
     from persona.evaluation.turntable import _turned
 
     params = plain_avatar.photo_params
@@ -25,7 +24,7 @@ def test_its_own_turn_is_met_from_every_side(plain_avatar, sign):
     frames = [
         render(
             cloud,
-            _turned(camera, axis, sign * 45.0 * (k - FRONT)),
+            _turned(camera, axis, -60.0 * (k - FRONT)),
             background=torch.full((3,), 0.97),
             maps=False,
         ).color.clamp(0, 1)

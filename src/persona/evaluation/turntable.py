@@ -38,6 +38,8 @@ STEERING_FRAMES: Final = 6
 """About so many frames, spread evenly, steer the alignment."""
 ALIGN_STEPS: Final = (0.04, 0.02, 0.02, 0.01, 0.005)
 """Moves and growths that are tried, shares of the person's height."""
+STEERING_STEPS: Final = (0.03, 0.015)
+"""The same where only the direction is looked for."""
 COARSE: Final = 3
 """Shrinking of the pictures that steer it."""
 ADJUST_STEPS_DEG: Final = (8.0, 4.0, 2.0)
@@ -181,7 +183,7 @@ class _Table:
         height, width = (size // COARSE for size in mask.shape)
         small = resize(mask, width=width, height=height)
         camera = _turned(self.camera.scaled(1 / COARSE), self.axis, yaw_deg)
-        camera = _aligned(self.cloud, camera, small)
+        camera = _aligned(self.cloud, camera, small, steps=STEERING_STEPS)
         return overlap(render(self.cloud, camera, maps=False).alpha, small)
 
 
@@ -193,7 +195,13 @@ def _turned(camera: Camera, axis: Float[torch.Tensor, " 3"], yaw_deg: float) -> 
     return replace(camera, T_camera_world=camera.T_camera_world @ turn)
 
 
-def _aligned(cloud: Gaussians, camera: Camera, mask: Mask) -> Camera:
+def _aligned(
+    cloud: Gaussians,
+    camera: Camera,
+    mask: Mask,
+    *,
+    steps: tuple[float, ...] = ALIGN_STEPS,
+) -> Camera:
     """Scale and move the picture until the outlines overlap most: first the boxes, then finely."""
     alpha = render(cloud, camera, maps=False).alpha
     drawn, wanted = bounds(alpha), bounds(mask)
@@ -217,7 +225,7 @@ def _aligned(cloud: Gaussians, camera: Camera, mask: Mask) -> Camera:
 
     state = (factor, x, y)
     best = agreement(state)
-    for share in ALIGN_STEPS:
+    for share in steps:
         f, left, top = state
         for grow in (-share, 0.0, share):
             for across in (-share, 0.0, share):

@@ -123,7 +123,7 @@ def _costs(story: Story) -> str:
 
 def _made_with(story: Story) -> str:
     facts = {
-        "persona": persona.__version__,
+        "version": persona.__version__,
         "preset": story.preset,
         "seed": str(story.seed),
         "body": f"{story.fit.identity.body_name}, SHA-256 {story.fit.identity.body_digest[:16]}",

@@ -5,7 +5,7 @@ import io
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from PIL import Image as Pillow
 from torch import Tensor
 
@@ -20,12 +20,10 @@ from persona.evaluation.contact_sheet import (
     turntable_tiles,
 )
 from persona.evaluation.photo_metrics import photo_window
-from persona.geometry.cameras import photo_camera
+from persona.fitting.report import draw_fit
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
-from persona.rendering.body_maps import draw_body_maps
-from persona.rendering.camera_paths import fit_camera
 
 PART_COLORS: Final = {
     Part.BACKGROUND: (1.0, 1.0, 1.0),
@@ -68,25 +66,10 @@ def comparison_tiles(photo: Photo, observation: Observation, avatar: Avatar) -> 
 
 
 def fit_tiles(photo: Photo, observation: Observation, fit: BodyFit, avatar: Avatar) -> list[Tile]:
-    """Show the naked body over the photo, and from the side."""
-    picture, _, camera = photo_window(
-        photo, observation, photo_camera(*fit.image_size, fit.focal_px)
-    )
-    skin = avatar.body.forward(
-        fit.params,
-        joint_offsets=fit.identity.joint_offsets,
-        vertex_offsets=fit.identity.vertex_offsets,
-    ).vertices
-    front = draw_body_maps(skin, avatar.body.faces, camera)
-    shaded = _shaded(front.normal, front.mask)
-    over = torch.where(front.mask[..., None], 0.35 * picture + 0.65 * shaded, picture)
-    side = fit_camera(skin, width=camera.width, height=camera.height, yaw=torch.pi / 2)
-    beside = draw_body_maps(skin, avatar.body.faces, side)
-    tiles = [
-        Tile(label="fitted body over the photo", image=over),
-        Tile(label="from the person's left", image=_shaded(beside.normal, beside.mask)),
-    ]
-    return tiles
+    """Show the naked body over the photo with its misses, and turned to the side."""
+    drawn = draw_fit(photo, observation, avatar.body, fit)
+    label = "photo; the fitted body, landmarks and misses; turned by 45° and 90°"
+    return [Tile(label=label, image=drawn)]
 
 
 def around_tiles(avatar: Avatar) -> list[Tile]:
@@ -131,11 +114,3 @@ def _window_parts(observation: Observation, mask: Mask) -> Image:
         torch.frombuffer(bytearray(page.tobytes()), dtype=torch.uint8).reshape(height, width, 3)
         / 255
     )
-
-
-def _shaded(normal: Float[Tensor, "h w 3"], mask: Tensor) -> Image:
-    """Light a body from above the camera."""
-    light = torch.nn.functional.normalize(torch.tensor([-0.3, -0.5, -0.8]), dim=0)
-    bright = 0.25 + 0.75 * (normal @ light).clamp(0, 1)
-    color = bright[..., None] * torch.tensor([0.55, 0.72, 0.90])
-    return torch.where(mask[..., None], color, torch.ones(3))

@@ -1,5 +1,6 @@
 """The stages between photo and avatar: what each takes, gives and depends on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -42,6 +43,23 @@ class Fit(Protocol):
 
 
 @runtime_checkable
+class Optimize(Protocol):
+    """Photo, Observation, BodyFit -> Avatar."""
+
+    def __call__(
+        self,
+        photo: Photo,
+        observation: Observation,
+        fit: BodyFit,
+        *,
+        seed: int = 0,
+        tick: Callable[[int], None] = ...,
+    ) -> Avatar:
+        """Make the avatar."""
+        ...
+
+
+@runtime_checkable
 class Measure(Protocol):
     """Avatar -> numbers."""
 
@@ -58,7 +76,7 @@ class Stages:
     """Photo -> Observation."""
     fit: Fit
     """Observation -> BodyFit."""
-    optimize: OptimizeAvatar
+    optimize: Optimize
     """Photo, Observation, BodyFit -> Avatar."""
     measure: Measure
     """Avatar, Photo, Observation -> Measured."""
