@@ -1,6 +1,6 @@
 """Attach Gaussians to the triangles and bones of a body."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -25,7 +25,7 @@ class Binding:
     bone_weights: Float[Tensor, "n k"]
     """Their shares, rows sum to 1."""
     weight_gradients: Float[Tensor, "n k 3"]
-    """Change of each share along the rest surface [1/m]; zero on shells."""
+    """Change of each share along the rest surface [1/m]."""
 
 
 def bind_to_triangles(
@@ -62,6 +62,15 @@ def bind_to_triangles(
         bone_ids=bone_ids,
         bone_weights=weights,
         weight_gradients=gradients,
+    )
+
+
+def detach_from_mesh(binding: Binding) -> Binding:
+    """Keep bones and stretch of a binding to a shell, which is no part of the body's mesh."""
+    return replace(
+        binding,
+        face_ids=torch.full_like(binding.face_ids, -1),
+        barycentric=torch.zeros_like(binding.barycentric),
     )
 
 

@@ -206,7 +206,13 @@ def _shells(
         shells.append(shell)
     _, covered = _front(layers, shells, view)
     webs = web_shells(
-        mask, covered, layers, camera=view.camera, vertices=vertices, vertex_weights=weights
+        mask,
+        covered,
+        layers,
+        skin=view.parts.numpy() == Part.SKIN,
+        camera=view.camera,
+        vertices=vertices,
+        vertex_weights=weights,
     )
     return shells + webs
 

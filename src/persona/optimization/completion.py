@@ -183,7 +183,8 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     what differs clearly from it and stays in the middle is an inner layer or a print.
     """
     everything = np.arange(len(source))
-    if limb is not Limb.TORSO or part not in (Part.UPPER, Part.LOWER):
+    legs = (Limb.LEFT_LEG, Limb.RIGHT_LEG)
+    if limb not in (Limb.TORSO, *legs) or part not in (Part.UPPER, Part.LOWER):
         return everything
     width = np.abs(surface.rest[:, 0])
     outer = width[source] > OUTER * np.percentile(width[surface.limb == limb], 95)

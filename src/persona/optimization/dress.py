@@ -9,9 +9,9 @@ from persona.optimization.silhouette import Freedom, vertex_normals
 from persona.records.observation import Part
 
 OUTWARD = {
-    Limb.TORSO: 0.14,
-    Limb.LEFT_LEG: 0.14,
-    Limb.RIGHT_LEG: 0.14,
+    Limb.TORSO: 0.11,
+    Limb.LEFT_LEG: 0.08,
+    Limb.RIGHT_LEG: 0.08,
     Limb.LEFT_ARM: 0.09,
     Limb.RIGHT_ARM: 0.09,
     Limb.LEFT_HAND: 0.004,

@@ -46,6 +46,8 @@ def head_parts(surface: Surface, *, ear_depth: float, ear_height: float) -> np.n
         part[here[close]] = part[known[nearest[close]]]
         crown = surface.rest[:, 1] > ear_height + CROWN
         part[unknown & (back | crown)] = Part.HAIR
+        jaw = (surface.rest[:, 1] < ear_height) & ~back
+        part[unknown & jaw] = Part.SKIN
     part[shell] = Part.HAIR
     return part
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from persona.avatar.binding import Binding, bind_to_bones, bind_to_triangles, join_bindings
+from persona.avatar.binding import Binding, bind_to_triangles, detach_from_mesh, join_bindings
 from persona.avatar.initialize import sample_surface, surfel_axes
 from persona.body.skinning import blend_transforms
 from persona.optimization.clothing import DressedBody
@@ -71,7 +71,8 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
             made = _on_body(dressed, samples.face_ids, samples.barycentric)
         else:
             shell = dressed.shells[index - 1]
-            made = _on_shell(dressed, shell, means, samples.face_ids, samples.barycentric)
+            place = (samples.face_ids, samples.barycentric)
+            made = _on_shell(dressed, shell, vertices, means, *place)
         clouds.append((means, normal, quats, log_scales, *made))
     return _join(clouds)
 
@@ -132,14 +133,29 @@ def _on_body(
 
 
 def _on_shell(
-    dressed: DressedBody, shell: Shell, means: Tensor, face_ids: Tensor, barycentric: Tensor
+    dressed: DressedBody,
+    shell: Shell,
+    vertices: Tensor,
+    means: Tensor,
+    face_ids: Tensor,
+    barycentric: Tensor,
 ) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor]:
     """The same for a shell; its rest place is found by undoing the photo's pose."""
-    corners = torch.from_numpy(shell.faces.copy())[face_ids]
-    dense = (torch.from_numpy(shell.weights).float()[corners] * barycentric[..., None]).sum(1)
-    binding = bind_to_bones(dense)
-    kept = torch.zeros_like(dense).scatter_(1, binding.bone_ids, binding.bone_weights)
-    linear, shift = blend_transforms(dressed.bones, kept)
+    faces = torch.from_numpy(shell.faces.copy())
+    vertex_weights = torch.from_numpy(shell.weights).float()
+    linear, shift = blend_transforms(dressed.bones, vertex_weights)
+    rest_vertices = torch.linalg.solve(linear, (vertices - shift)[..., None])[..., 0]
+    on_shell = bind_to_triangles(
+        face_ids,
+        barycentric,
+        faces=faces,
+        rest_vertices=rest_vertices,
+        vertex_weights=vertex_weights,
+    )
+    binding = detach_from_mesh(on_shell)
+    dense = torch.zeros(len(means), vertex_weights.shape[1])
+    dense.scatter_(1, binding.bone_ids, binding.bone_weights)
+    linear, shift = blend_transforms(dressed.bones, dense)
     rest = torch.linalg.solve(linear, (means - shift)[..., None])[..., 0]
     limb = torch.from_numpy(LIMB_OF_JOINT)[dense.argmax(1)]
     # A sleeve that hangs over the hand is sleeve.

@@ -90,7 +90,7 @@ class OptimizeAvatar:
             cloud,
             colors,
             visibility,
-            target=extend_edges(view.image, view.mask, inset=EDGE_INSET_PX),
+            target=extend_edges(view, inset=EDGE_INSET_PX),
             mask=view.mask,
             camera=view.camera,
             config=self.config.train,
@@ -127,7 +127,7 @@ class OptimizeAvatar:
         dressed: DressedBody,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Colour what is seen from the photo, and the rest from what is seen; colours and parts."""
-        source = extend_edges(view.image, view.mask, inset=COPY_INSET_PX)
+        source = extend_edges(view, inset=COPY_INSET_PX)
         color = sample_image(_blurred(source), visibility.pixels)
         height, width = view.parts.shape
         column = visibility.pixels[:, 0].long().clamp(0, width - 1)

@@ -41,6 +41,8 @@ class WorkingView:
     """A `Part` for every pixel."""
     camera: Camera
     """Camera of this crop."""
+    own_alpha: bool
+    """Whether the mask came with the photo."""
     scale: float
     """Working pixels per pixel of the photo."""
     origin: tuple[float, float]
@@ -87,6 +89,7 @@ def working_view(
         mask=torch.from_numpy(mask.clip(0, 1)),
         parts=torch.from_numpy(parts.astype(np.int64)),
         camera=camera,
+        own_alpha=observation.mask_source == "alpha",
         scale=scale,
         origin=origin,
     )
@@ -106,33 +109,39 @@ def trusted_interior(mask: Mask, inset: float) -> np.ndarray:
     return opaque & (distance > np.minimum(inset, 0.5 * thickest))
 
 
-def extend_edges(image: Image, mask: Mask, *, inset: float) -> Image:
+def extend_edges(view: WorkingView, *, inset: float) -> Image:
     """Continue the person's colours outwards over the background.
 
     Pixels at the rim mix person and background; they take the colour of the nearest trusted
     pixel, so that no halo of background sticks to the avatar.
     """
-    trusted = trusted_interior(mask, inset) & ~background_glow(image, mask)
-    return image[_nearest(trusted)]
+    return view.image[_nearest(trusted_interior(view.mask, inset) & ~background_glow(view))]
 
 
-def background_glow(image: Image, mask: Mask) -> np.ndarray:
+def background_glow(view: WorkingView) -> np.ndarray:
     """Find pixels near the outline that look more like the background beside them, bool (h, w).
 
-    Light spills round hair and shoulders, and a mask cannot follow every strand. A pixel counts
-    when its colour lies clearly on the way from the person's colour farther in to the
-    background's farther out.
+    Light spills round hair and shoulders, and a mask found by us cannot follow every strand. A
+    pixel counts when its colour lies clearly on the way from the colour of its own part farther
+    in to the background's farther out. A photo's own alpha is believed.
     """
-    deep = trusted_interior(mask, GLOW_PX)
-    outside = cv2.erode((mask.numpy() < 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if not deep.any() or not outside.any():
-        return np.zeros(mask.shape, bool)
-    inner = cv2.GaussianBlur(image[_nearest(deep)].numpy(), (0, 0), GLOW_BLUR_PX)
-    outer = cv2.GaussianBlur(image[_nearest(outside)].numpy(), (0, 0), GLOW_BLUR_PX)
-    way = outer - inner
-    length = (way * way).sum(-1)
-    share = ((image.numpy() - inner) * way).sum(-1) / np.maximum(length, 1e-6)
-    return ~deep & (length > GLOW_CONTRAST**2) & (share > GLOW_SHARE)
+    glow = np.zeros(view.mask.shape, bool)
+    outside = cv2.erode((view.mask.numpy() < 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if view.own_alpha or not outside.any():
+        return glow
+    image, parts = view.image.numpy(), view.parts.numpy()
+    solid = (view.mask.numpy() > 0.5).astype(np.uint8)
+    distance = cv2.distanceTransform(np.pad(solid, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    outer = cv2.GaussianBlur(view.image[_nearest(outside)].numpy(), (0, 0), GLOW_BLUR_PX)
+    for part in np.unique(parts[solid > 0]):
+        mine = (parts == part) & (solid > 0)
+        deep = mine & (distance > min(GLOW_PX, 0.5 * distance[mine].max()))
+        inner = cv2.GaussianBlur(view.image[_nearest(deep)].numpy(), (0, 0), GLOW_BLUR_PX)
+        way = outer - inner
+        length = (way * way).sum(-1)
+        share = ((image - inner) * way).sum(-1) / np.maximum(length, 1e-6)
+        glow |= mine & ~deep & (length > GLOW_CONTRAST**2) & (share > GLOW_SHARE)
+    return glow
 
 
 def _nearest(trusted: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

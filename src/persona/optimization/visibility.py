@@ -79,7 +79,7 @@ def see(
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 1e3).astype(np.float32)
     nearest = torch.from_numpy(cv2.erode(depths, _window(STEP_PX)))
     apart = depth < nearest[row, column] + STEP_DEPTH
-    trusted = trusted_interior(view.mask, RIM_PX) & ~background_glow(view.image, view.mask)
+    trusted = trusted_interior(view.mask, RIM_PX) & ~background_glow(view)
     clear = torch.from_numpy(trusted)[row, column]
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
     at_rim = ~torch.from_numpy(cv2.erode(solid, _window(RIM_PX)) > 0)[row, column]
