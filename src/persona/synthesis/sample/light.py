@@ -193,7 +193,8 @@ def backdrop(
     places = floor[on_floor]
     shadow = np.ones(len(places))
     # Far behind, the roll of paper has left the floor.
-    fade = smoothstep(places[:, 2].min(), 0.4 * places[:, 2].min(), places[:, 2])
+    end = float(places[:, 2].min())
+    fade = smoothstep(end, 0.4 * end, places[:, 2])
     for box, weight in zip(STUDIO, (0.30, 0.06, 0.0, 0.52), strict=True):
         if weight:
             seen = visibility(places, blockers, lamp_directions(box, rng))
