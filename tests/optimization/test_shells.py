@@ -1,0 +1,231 @@
+"""Surfaces beside the body: hair is round and covers the scalp, webs never join two limbs."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from persona.geometry.cameras import photo_camera
+from persona.kernels import rasterize_mesh
+from persona.optimization.dress import vertex_limbs
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
+from persona.optimization.shells import (
+    HEAD_DEPTH_RATIO,
+    WEB_GROUP,
+    BodyLayers,
+    hair_shell,
+    web_shells,
+)
+from persona.optimization.silhouette import draw_mask, project
+
+DEPTH = 2.0
+CAMERA = photo_camera(120, 120, 200.0)
+ARM, TRUNK_AND_LEGS = {1, 2}, {0}
+"""Values of `WEB_GROUP`."""
+
+
+def nothing_drawn(shape=(120, 120)) -> BodyLayers:
+    """Layers of a picture without a body."""
+    no, far = np.zeros(shape, bool), np.full(shape, np.inf)
+    return BodyLayers(
+        covered=no, front=far, on_head=no, on_trunk=no, hidden_hand=far, head_back=-far
+    )
+
+
+def disc(radius, center=(60, 60)):
+    rows, columns = np.mgrid[:120, :120] + 0.5
+    return (rows - center[1]) ** 2 + (columns - center[0]) ** 2 < radius**2
+
+
+def blow_up(hair, layers=None, mask=None):
+    return hair_shell(
+        hair if mask is None else mask,
+        hair,
+        layers or nothing_drawn(),
+        camera=CAMERA,
+        head_depth=DEPTH,
+        chin_row=110.0,
+        shoulder_row=118.0,
+    )
+
+
+def test_a_disc_of_hair_becomes_a_ball():
+    """Its half thickness is sqrt(r^2 - d^2), times the depth of a head over its width."""
+    radius = 40
+    shell = blow_up(disc(radius))
+    pixel = DEPTH / CAMERA.focal_px
+    distance = np.linalg.norm(project(shell.vertices, CAMERA) - 60, axis=1)
+    inside = distance < 0.8 * radius
+    expected = HEAD_DEPTH_RATIO * pixel * np.sqrt(radius**2 - distance[inside] ** 2)
+    found = np.abs(shell.vertices[inside, 2] - DEPTH)
+    np.testing.assert_allclose(found, expected, atol=1.5 * pixel)
+    toward = shell.vertices[:, 2] < DEPTH
+    assert toward.sum() == pytest.approx((~toward).sum(), rel=0.1), "as much behind as in front"
+
+
+def test_a_shells_triangles_face_outward():
+    shell = blow_up(disc(40))
+    a, b, c = (shell.vertices[shell.faces[:, i]] for i in range(3))
+    outward = (a + b + c) / 3 - [0, 0, DEPTH]
+    assert ((np.cross(b - a, c - a) * outward).sum(1) > 0).mean() > 0.98
+
+
+def test_a_bald_head_has_no_shell():
+    head = disc(40)
+    front = np.where(head, 1.95, np.inf)
+    layers = replace(nothing_drawn(), covered=head, on_head=head, front=front)
+    assert blow_up(disc(8, center=(60, 28)), layers, mask=head) is None
+
+
+def test_hair_lies_before_the_skin_it_covers_but_is_no_shelf():
+    """A fringe on a face that comes far forward follows the face."""
+    head = disc(40)
+    layers = replace(nothing_drawn(), covered=head, on_head=head, front=np.where(head, 1.5, np.inf))
+    shell = blow_up(disc(30), layers, mask=head)
+    front = shell.vertices[shell.vertices[:, 2] < 1.8]
+    inner = np.linalg.norm(project(front, CAMERA) - 60, axis=1) < 25
+    assert (front[inner, 2] < 1.5).all()
+    assert (front[inner, 2] > 1.5 - 0.03).all()
+
+
+def test_shares_of_a_shell_sum_to_one(dressed):
+    for shell in dressed.shells:
+        np.testing.assert_allclose(shell.weights.sum(1), 1, atol=1e-6)
+        assert (shell.weights >= 0).all()
+
+
+def test_hair_covers_the_back_of_the_drawn_persons_head(dressed, view):
+    """No skin looks out where, seen from behind, the shell covers the head."""
+    (hair,) = [shell for shell in dressed.shells if shell.is_hair]
+    in_camera = view.camera.to_camera(dressed.vertices).double().numpy()
+    scalp = in_camera[dressed.limbs == Limb.HEAD]
+    top, chin = scalp[:, 1].min(), scalp[:, 1].max()
+    scalp = scalp[(scalp[:, 2] > np.median(scalp[:, 2])) & (scalp[:, 1] < (top + chin) / 2)]
+    # The farthest sheet at each pixel: drawn with depths mirrored.
+    _, _, nearness = rasterize_mesh(
+        torch.from_numpy(project(hair.vertices, view.camera)).float(),
+        torch.from_numpy(10.0 - hair.vertices[:, 2]).float(),
+        torch.from_numpy(hair.faces.copy()),
+        width=view.camera.width,
+        height=view.camera.height,
+    )
+    column, row = project(scalp, view.camera).astype(int).T
+    back = 10.0 - nearness.numpy()[row, column]
+    assert (back > scalp[:, 2]).mean() > 0.95
+
+
+@pytest.fixture(scope="module")
+def standing(body, drawn):
+    """The naked body in camera frame, its shares, and what it covers."""
+    vertices = drawn.camera.to_camera(drawn.vertices).double().numpy()
+    faces = body.faces.numpy()
+    shape = (drawn.camera.height, drawn.camera.width)
+    ids, _, depth = rasterize_mesh(
+        torch.from_numpy(project(vertices, drawn.camera)).float(),
+        torch.from_numpy(vertices[:, 2].copy()).float(),
+        body.faces,
+        width=shape[1],
+        height=shape[0],
+    )
+    covered = ids.numpy() >= 0
+    front = np.where(covered, depth.numpy(), np.inf)
+    layers = replace(nothing_drawn(shape), covered=covered, front=front)
+    return vertices, faces, body.weights.double().numpy(), layers
+
+
+def webs_over(standing, camera, patch, **changes):
+    """Make the webs of a person whose outline also holds a patch."""
+    vertices, _, weights, layers = standing
+    layers = replace(layers, **changes)
+    return web_shells(
+        layers.covered | patch,
+        layers.covered,
+        layers,
+        skin=np.zeros_like(patch),
+        camera=camera,
+        vertices=vertices,
+        vertex_weights=weights,
+    )
+
+
+def between(standing, camera, first, second):
+    """Fill the background between two limbs: what a skirt or a wide sleeve would cover."""
+    vertices, _, weights, layers = standing
+    limbs = vertex_limbs(weights)
+    drawn = np.zeros(layers.covered.shape, np.uint8)
+    pixels = project(vertices[np.isin(limbs, (first, second))], camera)
+    hull = cv2.convexHull(pixels.astype(np.float32)).astype(np.int32)
+    cv2.fillConvexPoly(drawn, hull, 1)
+    # Not the hollows on the far sides of both.
+    ends = [project(vertices[limbs == limb], camera)[:, 0].mean() for limb in (first, second)]
+    columns = np.arange(drawn.shape[1])
+    return (drawn > 0) & ~layers.covered & (columns > min(ends)) & (columns < max(ends))
+
+
+def groups_of(shell, *, above=1e-6):
+    """Which of the groups that may share a web carry its points, with more than some share."""
+    by_joint = WEB_GROUP[LIMB_OF_JOINT]
+    shares = np.stack([shell.weights[:, by_joint == g].sum(1) for g in range(4)], 1)
+    return set(np.where(shares.max(0) > above)[0])
+
+
+def test_a_skirt_closes_the_gap_between_the_legs(standing, drawn):
+    skirt = between(standing, drawn.camera, Limb.LEFT_LEG, Limb.RIGHT_LEG)
+    webs = webs_over(standing, drawn.camera, skirt)
+    filled = standing[3].covered.copy()
+    for web in webs:
+        assert not web.is_hair
+        filled |= draw_mask(web.vertices, web.faces, drawn.camera, filled.shape)
+    assert filled[skirt].mean() > 0.97
+    largest = max(webs, key=lambda web: len(web.vertices))
+    legs = largest.weights[:, [1, 4]].sum(1), largest.weights[:, [2, 5]].sum(1)
+    middle = np.abs(largest.vertices[:, 0]) < 0.01
+    for leg in legs:
+        assert leg[middle].mean() > 0.2, "the middle of a skirt follows both legs"
+    assert groups_of(largest) <= TRUNK_AND_LEGS
+
+
+def test_a_wide_sleeve_follows_the_arm_and_never_the_torso(standing, drawn):
+    vertices, _, weights, layers = standing
+    forearm = weights[:, 18] > 0.9
+    column, row = project(vertices[forearm], drawn.camera).mean(0)
+    rows, columns = np.mgrid[: layers.covered.shape[0], : layers.covered.shape[1]]
+    below = (np.abs(rows - row - 6) < 16) & (np.abs(columns - column) < 16)
+    webs = webs_over(standing, drawn.camera, below & ~layers.covered)
+    assert webs
+    for web in webs:
+        assert len(groups_of(web) & ARM) == 1
+        assert not groups_of(web) & TRUNK_AND_LEGS
+
+
+@pytest.mark.parametrize("arm", [Limb.LEFT_ARM, Limb.RIGHT_ARM], ids=["left", "right"])
+def test_no_web_ties_an_arm_to_the_trunk(standing, drawn, arm):
+    """An arm against the trunk: the patch between goes with one of them, whichever it is."""
+    webs = webs_over(standing, drawn.camera, between(standing, drawn.camera, arm, Limb.TORSO))
+    assert webs
+    # Near the shoulder an arm's own skin is shared with the trunk; more than half never is.
+    assert all(len(groups_of(web, above=0.5)) == 1 for web in webs)
+
+
+def test_fingers_carry_no_cloth(standing, drawn):
+    vertices, _, weights, layers = standing
+    fingers = project(vertices[weights[:, 25:40].sum(1) > 0.9], drawn.camera)
+    cloth = np.zeros(layers.covered.shape, np.uint8)
+    cv2.circle(cloth, fingers.mean(0).astype(int).tolist(), 20, 1, -1)
+    webs = webs_over(standing, drawn.camera, (cloth > 0) & ~layers.covered)
+    assert webs
+    for web in webs:
+        assert not web.weights[:, 25:].any()
+        np.testing.assert_allclose(web.weights.sum(1), 1, atol=1e-6)
+
+
+def test_a_covered_person_has_no_webs(standing, drawn):
+    assert webs_over(standing, drawn.camera, np.zeros_like(standing[3].covered)) == []
+
+
+def test_a_speck_is_left_to_the_outline(standing, drawn):
+    speck = np.zeros_like(standing[3].covered)
+    speck[5:8, 5:8] = True
+    assert webs_over(standing, drawn.camera, speck) == []
