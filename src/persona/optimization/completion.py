@@ -30,7 +30,7 @@ DETAIL_LIMIT = {
 DETAIL_NEIGHBORS = 48
 """Detail is what differs from the mean of so many neighbours: a patch 4 cm wide on a torso."""
 LIKE_SLEEVES = 0.2
-"""Largest difference in any channel from the sleeves' colour [sRGB]."""
+"""Largest difference in any channel from the sleeves' or the trousers' usual colour [sRGB]."""
 LAYER_BORDER = 0.012
 """Cloth nearer than this to another layer is not copied [m]."""
 VOTERS = 15
@@ -116,6 +116,7 @@ def _slice_parts(
     votes = np.zeros((bins, len(Part)))
     np.add.at(votes, (place[source] - low, surface.part[source]), 1.0)
     votes = gaussian_filter1d(votes, 1.0, axis=0, mode="nearest")
+    votes[:, Part.HAIR] = 0  # Hair that falls over neck and chest does not go round them.
     filled = np.where(votes.sum(1) > 1e-3)[0]
     nearest = filled[np.abs(np.arange(bins)[:, None] - filled).argmin(1)]
     return votes.argmax(1)[nearest][place[unknown] - low]
@@ -136,6 +137,7 @@ def _collar_parts(surface: Surface, source: np.ndarray, unknown: np.ndarray) -> 
     ids = tree.query(asked[unknown], voters)[1].reshape(len(unknown), voters)
     votes = np.zeros((len(unknown), len(Part)))
     np.add.at(votes, (np.arange(len(unknown))[:, None], surface.part[source][ids]), 1.0)
+    votes[:, Part.HAIR] = 0
     return votes.argmax(1)
 
 
@@ -189,6 +191,12 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
         return everything
     width = np.abs(surface.rest[:, 0])
     outer = width[source] > OUTER * np.percentile(width[surface.limb == limb], 95)
+    if limb in legs:
+        # A print runs down one leg; what both legs share is the cloth.
+        both = surface.copyable & (surface.part == part) & np.isin(surface.limb, legs)
+        source_color = surface.color[source] - np.median(surface.color[both], 0)
+        plain = np.abs(source_color).max(1) < LIKE_SLEEVES
+        return np.where(plain)[0] if plain.sum() > 50 else everything
     sleeves = _sleeve_color(surface, part)
     place = np.round(surface.rest[source, 1] / (8 * SLICE)).astype(int)
     keep = np.zeros(len(source), bool)

@@ -215,7 +215,7 @@ def _color_leeway(visibility: Visibility) -> Float[Tensor, "n 1"]:
     There a few pixels speak for many Gaussians, and the last ones that may be painted would
     overshoot to make up for those behind them that may not.
     """
-    leeway = np.interp(visibility.facing.numpy(), [0.3, 0.4, 0.5], [0.03, 0.08, 1.0])
+    leeway = np.interp(visibility.facing.numpy(), [0.2, 0.4, 0.5], [0.05, 0.15, 1.0])
     return torch.from_numpy(leeway).float()[:, None]
 
 
