@@ -97,13 +97,21 @@ def test_slices_are_read_where_they_are(axis):
     assert np.abs(colors[hidden] - truth[hidden]).max() < 0.04
 
 
-def test_a_print_on_the_chest_is_not_copied_to_the_back():
-    def printed(rest, limb):
-        on_print = (np.abs(rest[:, 0]) < 0.05) & (np.abs(rest[:, 1]) < 0.06)
+def printed(half_width, height):
+    """A red square in front on a blue cloth, in the middle of the tube at some height."""
+
+    def paint(rest, limb):
+        on_print = (np.abs(rest[:, 0]) < half_width) & (np.abs(rest[:, 1] - height) < 0.05)
         return np.where(on_print[:, None], RED, BLUE)
 
+    return paint
+
+
+def test_a_print_on_the_chest_is_not_copied_to_the_back():
     surface, _, _ = person(
-        torso(), parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)), colors=printed
+        torso(),
+        parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)),
+        colors=printed(0.05, 0.0),
     )
     surface, colors = complete(surface)
     back = surface.rest[:, 2] < 0
@@ -111,16 +119,35 @@ def test_a_print_on_the_chest_is_not_copied_to_the_back():
     assert np.abs(colors[back] - BLUE).mean() < 0.02
 
 
-def test_stripes_across_a_limb_go_round():
-    """Wider than a slice's reach, narrower than a limb."""
+def test_a_patch_on_a_sleeve_is_clipped_to_a_weaves_contrast():
+    """Where no inner layer is looked for, the limit on copied detail alone keeps it in front."""
+    surface, _, _ = person(
+        tube(Limb.LEFT_ARM, low=0.2, high=0.7, radius=0.06, axis="x"),
+        parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)),
+        colors=lambda rest, limb: np.where(
+            ((np.abs(rest[:, 0] - 0.45) < 0.04) & (np.abs(rest[:, 1]) < 0.02))[:, None], RED, BLUE
+        ),
+    )
+    surface, colors = complete(surface)
+    back = surface.rest[:, 2] < -0.03
+    assert np.abs(colors[back] - BLUE).max() < 0.2
+
+
+def legs():
+    return [
+        tube(limb, low=-0.9, high=-0.1, radius=0.08, center=(side, 0.0))
+        for limb, side in ((Limb.LEFT_LEG, 0.1), (Limb.RIGHT_LEG, -0.1))
+    ]
+
+
+def test_stripes_round_both_legs_go_round():
+    """Wider than a slice's reach, and each half of the trousers."""
 
     def striped(rest, limb):
         return np.where((np.floor(rest[:, 1] / 0.12) % 2 == 0)[:, None], RED, BLUE)
 
     surface, _, truth = person(
-        tube(Limb.LEFT_LEG, low=-0.9, high=-0.1, radius=0.08),
-        parts=lambda rest, limb: np.full(len(rest), int(Part.LOWER)),
-        colors=striped,
+        *legs(), parts=lambda rest, limb: np.full(len(rest), int(Part.LOWER)), colors=striped
     )
     surface, colors = complete(surface)
     phase = (surface.rest[:, 1] / 0.12) % 1
@@ -129,6 +156,19 @@ def test_stripes_across_a_limb_go_round():
     nearer = np.abs(colors - RED).sum(1) < np.abs(colors - BLUE).sum(1)
     truly = np.abs(truth - RED).sum(1) < 0.1
     assert (nearer[inner] == truly[inner]).mean() > 0.98
+
+
+def test_letters_down_one_leg_do_not_go_round_it():
+    def lettered(rest, limb):
+        on_print = (limb == Limb.LEFT_LEG) & (np.abs(rest[:, 0] - 0.1) < 0.055)
+        return np.where((on_print & (np.abs(rest[:, 1] + 0.5) < 0.2))[:, None], RED, BLUE)
+
+    surface, _, _ = person(
+        *legs(), parts=lambda rest, limb: np.full(len(rest), int(Part.LOWER)), colors=lettered
+    )
+    surface, colors = complete(surface)
+    back = surface.rest[:, 2] < 0
+    assert np.abs(colors[back] - BLUE).max() < 0.12
 
 
 @given(seed=st.integers(0, 1000))

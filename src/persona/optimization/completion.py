@@ -189,14 +189,11 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     legs = (Limb.LEFT_LEG, Limb.RIGHT_LEG)
     if limb not in (Limb.TORSO, *legs) or part not in (Part.UPPER, Part.LOWER):
         return everything
+    if limb in legs:
+        keep = _shared_by_legs(surface, source, limb, part)
+        return np.where(keep)[0] if keep.sum() > 50 else everything
     width = np.abs(surface.rest[:, 0])
     outer = width[source] > OUTER * np.percentile(width[surface.limb == limb], 95)
-    if limb in legs:
-        # A print runs down one leg; what both legs share is the cloth.
-        both = surface.copyable & (surface.part == part) & np.isin(surface.limb, legs)
-        source_color = surface.color[source] - np.median(surface.color[both], 0)
-        plain = np.abs(source_color).max(1) < LIKE_SLEEVES
-        return np.where(plain)[0] if plain.sum() > 50 else everything
     sleeves = _sleeve_color(surface, part)
     place = np.round(surface.rest[source, 1] / (8 * SLICE)).astype(int)
     keep = np.zeros(len(source), bool)
@@ -218,6 +215,26 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     strangers = cKDTree(surface.rest[source[~keep]])
     keep &= strangers.query(surface.rest[source])[0] > LAYER_BORDER
     return np.where(keep)[0] if keep.sum() > 50 else everything
+
+
+def _shared_by_legs(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:
+    """Tell what both legs share, bool like ``source``: a print runs down one, stripes round both.
+
+    That is the trousers' usual colour, and what the other leg shows at the same height.
+    """
+    both = surface.copyable & (surface.part == part)
+    both &= np.isin(surface.limb, (Limb.LEFT_LEG, Limb.RIGHT_LEG))
+    color, usual = surface.color[source], np.median(surface.color[both], 0)
+    shared = np.abs(color - usual).max(1) < LIKE_SLEEVES
+    twins = np.where(both & (surface.limb == MIRROR[limb]))[0]
+    place = np.round(along(limb, surface.rest) / (2 * SLICE)).astype(int)
+    for level in np.unique(place[source]):
+        twin = twins[place[twins] == level]
+        if len(twin) >= 4:
+            here = place[source] == level
+            middle = np.median(surface.color[twin], 0)
+            shared[here] |= np.abs(color[here] - middle).max(1) < LIKE_SLEEVES
+    return shared
 
 
 def _sleeve_color(surface: Surface, part: Part) -> np.ndarray | None:
