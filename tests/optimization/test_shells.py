@@ -143,7 +143,6 @@ def webs_over(standing, camera, patch, **changes):
         layers.covered | patch,
         layers.covered,
         layers,
-        skin=np.zeros_like(patch),
         camera=camera,
         vertices=vertices,
         vertex_weights=weights,

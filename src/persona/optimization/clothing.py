@@ -209,7 +209,6 @@ def _shells(
         mask,
         covered,
         layers,
-        skin=view.parts.numpy() == Part.SKIN,
         camera=view.camera,
         vertices=vertices,
         vertex_weights=weights,

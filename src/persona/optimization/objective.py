@@ -59,7 +59,9 @@ def _image_difference(state: State) -> Tensor:
 
 
 def _apart(values: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:
-    return (values[pairs[0]] - values[pairs[1]]).square().sum(1).mean()
+    # Not values[ids]: its gradient adds in the order in which threads come by.
+    first, second = (values.index_select(0, ids) for ids in pairs)
+    return (first - second).square().sum(1).mean()
 
 
 PHOTO_TERMS = (

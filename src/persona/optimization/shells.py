@@ -156,7 +156,6 @@ def web_shells(
     covered: np.ndarray,
     layers: BodyLayers,
     *,
-    skin: np.ndarray,
     camera: Camera,
     vertices: np.ndarray,
     vertex_weights: np.ndarray,
@@ -170,14 +169,11 @@ def web_shells(
         mask: Person, bool (h, w).
         covered: What body and hair already cover, bool (h, w).
         layers: The dressed body.
-        skin: Pixels that show skin, bool (h, w).
         camera: Camera of the picture.
         vertices: Dressed body, camera frame [m], (v, 3).
         vertex_weights: Skinning shares, (v, 55).
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
-    # A hidden hand that still stands out of what should hide it gets a cuff.
-    missing |= mask & ~skin & (layers.hidden_hand < layers.front)
     labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
     shells = []
     for label in range(1, count + 1):
