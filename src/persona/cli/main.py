@@ -14,6 +14,7 @@ from typing import Any, Final
 import persona
 from persona.core.errors import PersonaError
 from persona.core.progress import JsonProgress, Progress, choose_voice, speaking
+from persona.core.threads import wait_patiently
 
 COMMANDS: Final = {
     "create": "turn a photo of a person into an avatar",
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after ``persona``; None takes those of the process.
     """
+    wait_patiently()
     words = list(sys.argv[1:] if argv is None else argv)
     flags = {word for word in words if word in _FLAGS}
     words = [word for word in words if word not in _FLAGS]

@@ -1,12 +1,11 @@
 """Observation to BodyFit: search, refine, measure, judge."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 
 from persona.body import SmplxBody
+from persona.core.threads import one_thread
 from persona.fitting.evidence import Evidence, gather_evidence
 from persona.fitting.face import fit_face, fit_gaze
 from persona.fitting.kinematics import joint_offsets
@@ -96,14 +95,3 @@ class FitBody:
             body_digest=self.body.digest,
         )
         return identity, params
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch on one thread: on matrices this small a second one costs more than it gives."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

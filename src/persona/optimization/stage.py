@@ -11,6 +11,7 @@ from persona.avatar.avatar import Avatar
 from persona.avatar.integrity import check_avatar
 from persona.body import SmplxBody
 from persona.core.device import core_count
+from persona.core.threads import one_thread
 from persona.optimization.clothing import DressedBody, dress
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.completion import complete_colors, spread_parts
@@ -79,6 +80,17 @@ class OptimizeAvatar:
         Raises:
             OptimizationError: The result is not a sane avatar.
         """
+        with one_thread():
+            return self._optimize(photo, observation, fit, seed, tick)
+
+    def _optimize(
+        self,
+        photo: Photo,
+        observation: Observation,
+        fit: BodyFit,
+        seed: int,
+        tick: Callable[[int], None],
+    ) -> Avatar:
         view = working_view(photo, observation, fit, person_height=self.config.person_height)
         hidden = hidden_hands(self.body, fit, view)
         fit = tuck_hands(self.body, fit, view, hidden)
