@@ -8,9 +8,13 @@ This is the instrument for judging quality by eye. Takes photos and NAME.persona
 import argparse
 import html
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+# Read when torch loads: threads that wait by spinning slow each other down on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from persona.avatar import Avatar
 from persona.core.errors import PersonaError
