@@ -106,17 +106,18 @@ def hair_shell(
     blob |= _nape(blob, hair, mask, chin_row=chin_row, shoulder_row=shoulder_row)
     pixel = head_depth / camera.focal_px
     thickness = np.sqrt(_poisson(blob)) * pixel * HEAD_DEPTH_RATIO
-    skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, head_depth)
-    front = np.minimum(head_depth - thickness, skin - HAIR_MARGIN)
+    middle = _middle_depth(layers, head, blob, head_depth)
+    skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, middle)
+    front = np.minimum(middle - thickness, skin - HAIR_MARGIN)
     front = np.where(layers.covered, np.maximum(front, skin - HAIR_CLIFF), front)
-    front = _smooth(np.where(blob, front, head_depth), blob, 1.5)
+    front = _smooth(np.where(blob, front, middle), blob, 1.5)
     rows = np.arange(mask.shape[0])[:, None]
     below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)
     # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
     curtain = np.minimum(thickness, CURTAIN)
     thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
-    back = np.maximum(head_depth + thickness, layers.head_back + HAIR_MARGIN)
-    back = _smooth(np.where(blob, back, head_depth), blob, 1.0)
+    back = np.maximum(middle + thickness, layers.head_back + HAIR_MARGIN)
+    back = _smooth(np.where(blob, back, middle), blob, 1.0)
     behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
     sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     sheet_back = _sheet(behind, back, camera, flip=True)
@@ -126,6 +127,22 @@ def hair_shell(
     weights[:, 15] = 1 - share
     weights[:, 9] = share
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
+
+
+def _middle_depth(
+    layers: BodyLayers, head: np.ndarray, blob: np.ndarray, head_depth: float
+) -> np.ndarray:
+    """Find the depth midway through the head at every pixel, continued beyond its outline.
+
+    A head that is bent forward is outlined by places that lie behind or before its middle; front
+    and back of the hair must meet there, or the crown gapes from the side.
+    """
+    known = head & np.isfinite(layers.front) & np.isfinite(layers.head_back)
+    if not known.any():
+        return np.full(head.shape, head_depth)
+    between = np.full(head.shape, head_depth)
+    between[known] = (layers.front[known] + layers.head_back[known]) / 2
+    return _smooth(_spread(between, known, blob), blob, 2.0)
 
 
 def _nape(
