@@ -121,7 +121,7 @@ def hair_shell(
     behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
     sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     sheet_back = _sheet(behind, back, camera, flip=True)
-    vertices, faces, at = _join(sheet_front, sheet_back)
+    vertices, faces, at = _join(sheet_front, sheet_back, mask.shape)
     weights = np.zeros((len(vertices), 55))
     share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
     weights[:, 15] = 1 - share
@@ -207,7 +207,7 @@ def web_shells(
         far = np.maximum(middle + thickness + WEB_MARGIN, np.where(np.isinf(hand), 0, hand + PALM))
         front = _sheet(grown, near, camera)
         back = _sheet(grown, far, camera, flip=True)
-        points, faces, _ = _join(front, back)
+        points, faces, _ = _join(front, back, mask.shape)
         if len(faces) == 0:
             continue
         weights = _web_weights(points, vertices, vertex_weights)
@@ -315,8 +315,39 @@ def _sheet(
 def _join(
     first: tuple[np.ndarray, np.ndarray, np.ndarray],
     second: tuple[np.ndarray, np.ndarray, np.ndarray],
+    shape: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Put two sheets into one mesh; each stays open at its rim, where the other begins."""
+    """Put two sheets into one mesh and close the slit between them along their common outline.
+
+    A ball's picture is as steep at its edge as it can be: between the last pixel's front and back
+    lie centimetres, and from the side they would gape.
+    """
+    offset = len(first[0])
     vertices = np.concatenate([first[0], second[0]])
-    faces = np.concatenate([first[1], second[1] + len(first[0])])
+    ids = np.full((2, *shape), -1)
+    ids[0][first[2][:, 1], first[2][:, 0]] = np.arange(offset)
+    ids[1][second[2][:, 1], second[2][:, 0]] = offset + np.arange(len(second[0]))
+    inside = np.pad((ids >= 0).all(0), 1)
+    either = np.pad((ids >= 0).any(0), 1)
+    rows, columns = np.where(inside)
+    walls = []
+    for (along_row, along_column), (out_row, out_column) in _EDGES:
+        beside = inside[rows + along_row, columns + along_column]
+        open_here = ~either[rows + out_row, columns + out_column]
+        open_there = ~either[rows + along_row + out_row, columns + along_column + out_column]
+        edge = beside & open_here & open_there
+        r, c = rows[edge] - 1, columns[edge] - 1
+        a, b = ids[0][r, c], ids[0][r + along_row, c + along_column]
+        d, e = ids[1][r, c], ids[1][r + along_row, c + along_column]
+        walls += [np.stack([a, b, d], 1), np.stack([b, e, d], 1)]
+    faces = np.concatenate([first[1], second[1] + offset, *walls])
     return vertices, faces, np.concatenate([first[2], second[2]])
+
+
+_EDGES = (
+    ((0, 1), (-1, 0)),
+    ((0, -1), (1, 0)),
+    ((-1, 0), (0, -1)),
+    ((1, 0), (0, 1)),
+)
+"""Steps (row, column) along an outline and out of it, so that walls face outwards."""
