@@ -1,6 +1,7 @@
 """One call from photo to folder: whole, resumable, refusing what it must not touch."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from persona.core.errors import InputError, OptimizationError, PhotoError
 from persona.core.progress import PlainProgress
 from persona.pipeline import presets
 from persona.pipeline.create import check_target, create
+from persona.pipeline.stages import Measured
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +34,15 @@ def test_the_folder_holds_avatar_preview_and_report(counting, tmp_path):
     about = json.loads((out / "avatar.json").read_text())["about"]
     assert about["preset"] == "standard"
     assert about["licenses"]
+
+
+def test_lean_is_judged_only_where_somebody_stands(counting, tmp_path):
+    stages = counting.stages()
+    numbers = Measured(numbers={"lean_m": 0.3, "iou": 0.9})
+    stages = replace(stages, measure=lambda avatar, photo, observation: numbers)
+    assert "lean_m" in create(counting.photo, stages=stages).numbers
+    counting.fit = replace(counting.fit, standing=False)
+    assert "lean_m" not in create(counting.photo, stages=stages).numbers
 
 
 def test_nothing_is_kept_without_out(counting, tmp_path, monkeypatch):

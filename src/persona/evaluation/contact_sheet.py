@@ -1,6 +1,7 @@
 """One picture that shows an avatar from everywhere: the instrument for judging by eye."""
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +40,7 @@ HEAD_YAWS: Final = {
     "back": 180.0,
 }
 """From where the head is shown [deg]."""
-LABEL_SIZE: Final = 17
+LABEL_SIZE: Final = 18
 """Height of letters [px]."""
 
 
@@ -127,16 +128,20 @@ def sheet(
     """Lay tiles out on white, row by row, each with its label."""
     columns = max(len(row) for row in rows)
     step = height + LABEL_HEIGHT
-    page = Pillow.new("RGB", (columns * width, len(rows) * step + LABEL_HEIGHT + 8), "white")
+    # About two letters fit in the width of one letter's height.
+    lines = textwrap.wrap(title, max(20, 2 * columns * width // LABEL_SIZE)) or [""]
+    head = len(lines) * LABEL_HEIGHT + 8
+    page = Pillow.new("RGB", (columns * width, len(rows) * step + head), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(LABEL_SIZE)
-    draw.text((8, 4), title, fill="black", font=font)
+    for number, line in enumerate(lines):
+        draw.text((8, 4 + number * LABEL_HEIGHT), line, fill="black", font=font)
     for r, row in enumerate(rows):
         for c, tile in enumerate(row):
             picture = to_pillow(tile.image)
             factor = min(width / picture.width, height / picture.height)
             size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
             picture = picture.resize(size, Pillow.Resampling.LANCZOS)
-            left, top = c * width, r * step + LABEL_HEIGHT + 8
+            left, top = c * width, r * step + head
             page.paste(picture, (left + (width - size[0]) // 2, top + (height - size[1]) // 2))
             draw.text((left + 8, top + height + 2), tile.label, fill=(70, 70, 70), font=font)
     return page

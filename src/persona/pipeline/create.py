@@ -120,7 +120,7 @@ def create(
             steps=config.train.steps,
         )
         found = run.step("measure", stages.measure, avatar, picture, observation)
-        avatar = replace(avatar, numbers=found.numbers)
+        avatar = replace(avatar, numbers=_judged(found.numbers, fit))
         if target is not None:
             story = Story(
                 photo=picture,
@@ -186,6 +186,11 @@ def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
         shutil.rmtree(path)
         raise
     shutil.rmtree(path)
+
+
+def _judged(numbers: dict[str, float], fit: BodyFit) -> dict[str, float]:
+    """Leave out what has no meaning for this person: who squats has feet before the pelvis."""
+    return {name: value for name, value in numbers.items() if fit.standing or name != "lean_m"}
 
 
 def _about(story: Story) -> dict[str, object]:
