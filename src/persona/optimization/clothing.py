@@ -23,9 +23,10 @@ from persona.optimization.dress import (
     vertex_limbs,
     wears_shoes,
 )
+from persona.optimization.head import averted_cheek
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell, hair_shell, web_shells
-from persona.optimization.silhouette import fit_silhouette, project
+from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
 from persona.optimization.view import WorkingView
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Part
@@ -34,6 +35,10 @@ BELOW_CHIN_M = 0.02
 """Hair follows the head down to here below the head's lowest point [m]."""
 REST_ON_BODY_M = 0.16
 """... and the torso from here on [m]."""
+
+
+AVERTED = 0.1
+"""Cosine between normal and view below which a part of the face is turned away [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +114,7 @@ def dress(
     dressed_camera = in_camera + grown.offsets
     limbs = vertex_limbs(weights)
     shown = ~np.isin(limbs[faces], list(hidden)).any(1)
-    layers = _layers(dressed_camera, faces, shown, limbs, view)
+    layers = _layers(dressed_camera, faces, shown, limbs, resting, view)
     shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights)
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
@@ -140,7 +145,12 @@ def uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
 
 
 def _layers(
-    vertices: np.ndarray, faces: np.ndarray, shown: np.ndarray, limbs: np.ndarray, view: WorkingView
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    shown: np.ndarray,
+    limbs: np.ndarray,
+    resting: np.ndarray,
+    view: WorkingView,
 ) -> BodyLayers:
     """Look at the dressed mesh through the photo's camera, without the hands it hides."""
     ids, front = _draw(vertices, faces[shown], view)
@@ -148,6 +158,8 @@ def _layers(
     face_limbs = limbs[faces[shown]]
     head_faces = (face_limbs == Limb.HEAD).all(1)
     trunk_faces = np.isin(face_limbs, (Limb.NECK, Limb.TORSO)).any(1)
+    head = limbs == Limb.HEAD
+    toward = -(vertex_normals(vertices, faces) * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
@@ -160,6 +172,8 @@ def _layers(
         on_trunk=(ids >= 0) & trunk_faces[np.maximum(ids, 0)],
         hidden_hand=hidden,
         head_back=far - back,
+        head_points=vertices[head],
+        averted_cheek=averted_cheek(resting, head, toward < AVERTED)[head],
     )
 
 

@@ -6,7 +6,7 @@ import scipy.sparse.linalg as spla
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from persona.optimization.head import nearest_hair
+from persona.optimization.head import head_twins, nearest_hair
 from persona.optimization.limbs import MIRROR, Limb, along, front_plane
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
@@ -39,6 +39,10 @@ COLLAR = 0.1
 """Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
+FACE_VOTERS = 60
+"""Seen skin of the head whose mean colours a place beside it."""
+FACE_REACH = 0.01
+"""Distance within which that skin counts alike [m]."""
 ENOUGH = 60
 """Seen Gaussians from which a limb's colours can be read."""
 OUTER = 0.45
@@ -163,10 +167,9 @@ def _complete_group(
         return
     source = source[_main_cloth(surface, source, limb, part)]
     if limb is Limb.HEAD and part is Part.SKIN:
-        # Lips and brows lie in slices of the face; the sides of a head have neither.
-        table, low = np.median(surface.color[source], 0)[None], 0.0
-    else:
-        table, low = _slices(surface, source, limb)
+        guess[target] = _face_colors(surface, source, target)
+        return
+    table, low = _slices(surface, source, limb)
     guess[target] = _read(table, along(limb, surface.rest[target]) / SLICE - low)
     plane = cKDTree(front_plane(limb, surface.rest[source]))
     around = plane.query(plane.data, min(DETAIL_NEIGHBORS, len(source)))[1]
@@ -177,6 +180,24 @@ def _complete_group(
     else:
         nearest = plane.query(front_plane(limb, surface.rest[target]))[1]
     detail[target] = np.clip(residual[nearest], -limit, limit)
+
+
+def _face_colors(surface: Surface, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Colour the unseen skin of a head: its twin's colour where that is seen, else its neighbours'.
+
+    Slices would not do: lips and brows lie in slices of the face, and the sides have neither.
+    """
+    source = source[~surface.hair_shell[source]] if not surface.hair_shell[source].all() else source
+    voters = min(FACE_VOTERS, len(source))
+    distance, ids = cKDTree(surface.rest[source]).query(surface.rest[target], voters)
+    share = 1 / (distance.reshape(-1, voters) + FACE_REACH) ** 2
+    share /= share.sum(1, keepdims=True)
+    colors = np.einsum("nk,nkc->nc", share, surface.color[source[ids.reshape(-1, voters)]])
+    mine, twin = head_twins(surface, target, source)
+    place = np.full(len(surface.rest), -1)
+    place[target] = np.arange(len(target))
+    colors[place[mine]] = surface.color[twin]
+    return colors
 
 
 def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:

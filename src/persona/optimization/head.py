@@ -1,5 +1,7 @@
 """What the unseen sides of a head show: hair where hair goes on, skin elsewhere."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -7,49 +9,135 @@ from persona.optimization.limbs import Limb
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
 
+EAR_VERTICES = (6, 616)
+"""Left and right ear lobe, by SMPL-X's own vertex numbers."""
 BEHIND_EARS = 0.0
 """Hair begins this far behind the middle of the ears [m]."""
 NAPE = 0.03
 """Hair ends this far below the ear lobes on the nape [m]."""
-CROWN = 0.065
-"""This far above the ear lobes a head that has hair shows hair from every side [m]."""
+HAIRLINE = ((0.02, 0.045), (0.08, 0.115))
+"""Above the line through these two places a head that has hair shows hair from every side: from
+the temple to the forehead, each so far before and above the ear lobes [m]."""
+HIDDEN_HALF = 0.4
+"""Share of half a face that must be turned away for the half to count as hidden [-]."""
+UNDER_HAIR = 0.02
+"""What the shell of hair covers more closely than this is hair as well [m]."""
 CONTINUES = 0.05
 """Within this distance of a seen Gaussian an unseen one shows the same [m]."""
+TWIN = 0.012
+"""A place on one half of a head is the other half's twin within this distance [m]."""
+HEAD_VOTERS = 24
+"""Seen Gaussians that decide together what an unseen one beside them shows."""
 FOLD = 0.012
 """Width of the columns in which the hairline is looked up [m]."""
 
 
-def head_parts(surface: Surface, *, ear_depth: float, ear_height: float) -> np.ndarray:
+@dataclass(frozen=True)
+class Ears:
+    """Where the ear lobes are in the rest pose: they divide a head into face and rest."""
+
+    depth: float
+    """z of both [m]."""
+    height: float
+    """y of both [m]."""
+
+    def in_face(self, rest: np.ndarray) -> np.ndarray:
+        """Tell which rest-pose points of a head lie before the ears and below the hairline."""
+        (near, low), (far, high) = HAIRLINE
+        before = rest[:, 2] - self.depth
+        hairline = low + (before - near) / (far - near) * (high - low)
+        return (before > near) & (rest[:, 1] - self.height < hairline)
+
+
+def find_ears(rest_vertices: np.ndarray) -> Ears:
+    """Find the ears of a body of SMPL-X's topology in its rest pose, (v, 3) [m]."""
+    lobes = rest_vertices[list(EAR_VERTICES)]
+    return Ears(depth=float(lobes[:, 2].mean()), height=float(lobes[:, 1].mean()))
+
+
+def averted_cheek(
+    rest_vertices: np.ndarray, on_head: np.ndarray, averted: np.ndarray
+) -> np.ndarray:
+    """Find the half of a face that a turned head hides; none where both halves show.
+
+    Args:
+        rest_vertices: A body of SMPL-X's topology in its rest pose, (v, 3) [m].
+        on_head: Which of them belong to the head, (v,).
+        averted: Which are turned away from the camera, (v,).
+    """
+    in_face = on_head & find_ears(rest_vertices).in_face(rest_vertices)
+    hidden = np.zeros(len(in_face), bool)
+    for half in (rest_vertices[:, 0] > 0, rest_vertices[:, 0] < 0):
+        if averted[in_face & half].mean() > HIDDEN_HALF:
+            hidden |= in_face & half
+    return hidden
+
+
+def head_parts(surface: Surface, ears: Ears, *, under_hair: np.ndarray) -> np.ndarray:
     """Label the unseen Gaussians of the head.
 
     Args:
         surface: Parts are believed where seen.
-        ear_depth: z of the ears in the rest pose [m].
-        ear_height: y of the ear lobes in the rest pose [m].
+        ears: Of the person at rest.
+        under_hair: Whether the shell of hair lies close over it, (n,).
 
     Returns:
         A `Part` for each Gaussian; only unseen ones of the head change.
     """
     part = surface.part.copy()
-    unknown = (surface.limb == Limb.HEAD) & ~surface.seen
+    unknown = (surface.limb == Limb.HEAD) & ~surface.seen & ~surface.hair_shell
     shell = surface.hair_shell & ~surface.seen
     seen_head = (surface.limb == Limb.HEAD) & surface.seen
     has_hair = bool(surface.hair_shell.any()) or _share(part[seen_head], Part.HAIR) > 0.1
-    back = (surface.rest[:, 2] < ear_depth - BEHIND_EARS) & (surface.rest[:, 1] > ear_height - NAPE)
-    known = np.where((surface.limb == Limb.HEAD) & surface.seen)[0]
+    height = surface.rest[:, 1] - ears.height
+    back = (surface.rest[:, 2] < ears.depth - BEHIND_EARS) & (height > -NAPE)
+    known = np.where((surface.limb == Limb.HEAD) & surface.seen & ~surface.hair_shell)[0]
     part[unknown] = Part.SKIN
     if has_hair and len(known):
         # A scalp that turns away goes on as what it was where it was last seen.
         here = np.where(unknown)[0]
-        distance, nearest = cKDTree(surface.rest[known]).query(surface.rest[here])
-        close = distance < CONTINUES
-        part[here[close]] = part[known[nearest[close]]]
-        crown = surface.rest[:, 1] > ear_height + CROWN
+        close, voted = _neighbors_say(surface.rest[known], part[known], surface.rest[here])
+        part[here[close]] = voted[close]
+        crown = ~ears.in_face(surface.rest) & (height > HAIRLINE[0][1])
         part[unknown & (back | crown)] = Part.HAIR
-        jaw = (surface.rest[:, 1] < ear_height) & ~back
+        jaw = (height < 0) & ~back
         part[unknown & jaw] = Part.SKIN
-    part[shell] = Part.HAIR
+    part[shell | (unknown & under_hair)] = Part.HAIR
+    if len(known):
+        mine, twin = head_twins(surface, np.where(unknown)[0], known)
+        part[mine] = part[twin]
     return part
+
+
+def head_twins(
+    surface: Surface, wanted: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find on the seen half of a head what the other half hides: a face is its own mirror image.
+
+    Args:
+        surface: In the rest pose, where the head's middle is at x = 0.
+        wanted: Rows to look for.
+        known: Rows to look among.
+
+    Returns:
+        The wanted rows that have a twin, and the twin of each.
+    """
+    mirrored = surface.rest[wanted] * np.array([-1.0, 1.0, 1.0])
+    distance, nearest = cKDTree(surface.rest[known]).query(mirrored)
+    near = distance < TWIN
+    return wanted[near], known[nearest[near]]
+
+
+def _neighbors_say(
+    known_rest: np.ndarray, known_part: np.ndarray, here_rest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let the nearest seen Gaussians vote; whether any is close, and the winning part."""
+    voters = min(HEAD_VOTERS, len(known_rest))
+    distance, ids = cKDTree(known_rest).query(here_rest, voters)
+    distance, ids = distance.reshape(-1, voters), ids.reshape(-1, voters)
+    votes = np.zeros((len(here_rest), len(Part)))
+    np.add.at(votes, (np.arange(len(here_rest))[:, None], known_part[ids]), 1.0)
+    return distance[:, 0] < CONTINUES, votes.argmax(1)
 
 
 def hair_source_points(seen_rest: np.ndarray, target_rest: np.ndarray) -> np.ndarray:

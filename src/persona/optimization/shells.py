@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
 from persona.optimization.limbs import LIMB_OF_JOINT
+from persona.optimization.silhouette import project
 
 HAIR_MARGIN = 0.004
 """Hair lies at least this far in front of the skin it covers [m]."""
@@ -34,6 +35,14 @@ WEB_OVERLAP_PX = 3
 """How far a web reaches over the mesh it hangs on [px]."""
 WEB_GROUP = np.array([0, 0, 0, 1, 2, 1, 2, 0, 0, 3, 3])
 """By `Limb`: limbs of one group may share a web."""
+LEG_SIDE = np.array([0, 1, 2, 0, 0, 0, 0, 1, 2, 0, 0])
+"""By `Limb`: left leg or right leg, feet included."""
+SKIRT_SHARE = 0.25
+"""Share of thigh and pelvis around a patch from which it may join both legs [-]."""
+LEG_REACH_PX = 30.0
+"""A patch of which some lies farther from both legs is a bag or a coat, not a trouser leg [px]."""
+SKIRT_JOINTS = (0, 1, 2)
+"""Pelvis and hips: what carries the cloth of a skirt's top."""
 WEB_NEIGHBORS = 24
 """Vertices whose shares a web point averages: enough to span from leg to leg."""
 
@@ -68,6 +77,10 @@ class BodyLayers:
     """Depth of hands inside sleeves [m]; infinite where there are none."""
     head_back: np.ndarray
     """Depth of head's, neck's and torso's far side [m]; minus infinite where there is none."""
+    head_points: np.ndarray
+    """Vertices of the head [m], (k, 3)."""
+    averted_cheek: np.ndarray
+    """Which of them belong to the half of a face that is turned away, bool (k,)."""
 
 
 def hair_shell(
@@ -84,7 +97,7 @@ def hair_shell(
 
     The thickness solves a Poisson equation on the head's picture (a disc becomes a ball, a bun
     on a head a smaller ball on a bigger one). Its back covers the whole head: whoever has hair in
-    front has hair behind.
+    front has hair behind. Only a face that is turned away stays free.
 
     Args:
         mask: Person, bool (h, w).
@@ -122,6 +135,11 @@ def hair_shell(
     sheet_front = _sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     sheet_back = _sheet(behind, back, camera, flip=True)
     vertices, faces, at = _join(sheet_front, sheet_back, mask.shape)
+    nearest = cKDTree(layers.head_points).query(vertices)[1]
+    on_skin = layers.covered[at[:, 1], at[:, 0]]
+    on_skin[len(sheet_front[0]) :] = False
+    veils = layers.averted_cheek[nearest] & ~on_skin
+    faces = faces[~veils[faces].any(1)]
     weights = np.zeros((len(vertices), 55))
     share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
     weights[:, 15] = 1 - share
@@ -191,10 +209,8 @@ def web_shells(
         vertex_weights: Skinning shares, (v, 55).
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
-    labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
     shells = []
-    for label in range(1, count + 1):
-        patch = labels == label
+    for patch in _patches(missing, camera, vertices, vertex_weights):
         wide = cv2.distanceTransform(patch.astype(np.uint8), cv2.DIST_L2, 5).max() >= MIN_PATCH_PX
         if not wide or patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
             continue
@@ -215,6 +231,37 @@ def web_shells(
     return shells
 
 
+def _patches(
+    missing: np.ndarray, camera: Camera, vertices: np.ndarray, vertex_weights: np.ndarray
+) -> list[np.ndarray]:
+    """Part what is missing into patches; what lies between two shanks is parted between them.
+
+    A skirt's patch reaches up to the thighs and joins both legs. One between shanks or feet is a
+    fold of either trouser leg, and would span them like a web when the person walks.
+    """
+    labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
+    pixels = project(vertices, camera)
+    side = LEG_SIDE[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    thigh = vertex_weights[:, list(SKIRT_JOINTS)].sum(1)
+    legs = np.where(side > 0)[0]
+    tree = cKDTree(pixels[legs])
+    patches = []
+    for label in range(1, count + 1):
+        patch = labels == label
+        rows, columns = np.where(patch)
+        distance, nearest = tree.query(np.stack([columns + 0.5, rows + 0.5], 1))
+        owner = side[legs[nearest]]
+        joins = (owner == 1).any() and (owner == 2).any()
+        if joins and thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX:
+            for leg in (1, 2):
+                half = np.zeros_like(patch)
+                half[rows[owner == leg], columns[owner == leg]] = True
+                patches.append(half)
+        else:
+            patches.append(patch)
+    return patches
+
+
 def _web_weights(
     points: np.ndarray, vertices: np.ndarray, vertex_weights: np.ndarray
 ) -> np.ndarray:
@@ -227,6 +274,11 @@ def _web_weights(
     nearest = groups[cKDTree(vertices).query(points, 8)[1].ravel()]
     group = np.bincount(nearest).argmax()
     members = np.where(groups == group)[0]
+    legs = LEG_SIDE[LIMB_OF_JOINT[vertex_weights[members].argmax(1)]]
+    here = cKDTree(vertices[members]).query(points, 8)[1].ravel()
+    if vertex_weights[members[here]][:, list(SKIRT_JOINTS)].sum(1).mean() < SKIRT_SHARE:
+        leg = np.bincount(legs[here], minlength=3).argmax()
+        members = members[legs == leg] if leg else members
     distance, ids = cKDTree(vertices[members]).query(points, WEB_NEIGHBORS)
     share = 1 / (distance + 0.02) ** 2
     share /= share.sum(1, keepdims=True)

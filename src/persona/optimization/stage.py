@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from persona.avatar.avatar import Avatar
 from persona.avatar.integrity import check_avatar
@@ -16,7 +17,7 @@ from persona.optimization.clothing import DressedBody, dress
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.completion import complete_colors, spread_parts
 from persona.optimization.hands import hidden_hands, tuck_hands
-from persona.optimization.head import head_parts
+from persona.optimization.head import UNDER_HAIR, find_ears, head_parts
 from persona.optimization.limbs import Limb
 from persona.optimization.population import populate
 from persona.optimization.rest import to_rest
@@ -34,8 +35,8 @@ COPY_INSET_PX = 3
 """The same where colours are copied to unseen places, which is less forgiving."""
 PART_INSET_PX = 2
 """Pixels on both sides of a border between parts that mix them."""
-EAR_VERTICES = (6, 616)
-"""Left and right ear, by SMPL-X's own vertex numbers."""
+STAIN = 0.22
+"""Most that the colours of a hand differ from its usual one in any channel [sRGB]."""
 COPY_BLUR_PX = 0.7
 """Blur of the picture from which colours are copied: one Gaussian's footprint [px]."""
 
@@ -144,8 +145,10 @@ class OptimizeAvatar:
         height, width = view.parts.shape
         column = visibility.pixels[:, 0].long().clamp(0, width - 1)
         row = visibility.pixels[:, 1].long().clamp(0, height - 1)
-        seen = visibility.seen.numpy()
         inner = _part_interior(view.parts.numpy())[row.numpy(), column.numpy()]
+        # A face that turns away ends at hair, and its last pixels show both.
+        seen = visibility.seen.numpy() & (inner | (cloud.limb.numpy() != Limb.HEAD))
+        seen &= ~_stained_hands(color.numpy(), seen, cloud.limb.numpy())
         surface = Surface(
             rest=cloud.rest_body.numpy().astype(np.float64),
             limb=cloud.limb.numpy(),
@@ -155,12 +158,10 @@ class OptimizeAvatar:
             copyable=seen & inner,
             color=color.numpy().astype(np.float64),
         )
-        ears = dressed.naked_rest[list(EAR_VERTICES)]
         part = spread_parts(surface)
         surface = replace(surface, part=part)
-        part = head_parts(
-            surface, ear_depth=float(ears[:, 2].mean()), ear_height=float(ears[:, 1].mean())
-        )
+        ears = find_ears(dressed.naked_rest.numpy())
+        part = head_parts(surface, ears, under_hair=_under_hair(cloud))
         surface = replace(surface, part=part)
         colors = complete_colors(surface)
         return torch.from_numpy(colors).float(), torch.from_numpy(part)
@@ -171,6 +172,24 @@ def _part_interior(parts: np.ndarray) -> np.ndarray:
     window = np.ones((2 * PART_INSET_PX + 1, 2 * PART_INSET_PX + 1), np.uint8)
     labels = parts.astype(np.uint8)
     return cv2.erode(labels, window) == cv2.dilate(labels, window)
+
+
+def _under_hair(cloud: PhotoCloud) -> np.ndarray:
+    """Find what the shell of hair lies close over in the photo's pose, bool (n,)."""
+    hair = cloud.is_hair.numpy() > 0.5
+    means = cloud.means.numpy()
+    if not hair.any():
+        return hair
+    return ~hair & (cKDTree(means[hair]).query(means)[0] < UNDER_HAIR)
+
+
+def _stained_hands(color: np.ndarray, seen: np.ndarray, limb: np.ndarray) -> np.ndarray:
+    """Find what a fit a few pixels off has painted on hands: sleeves, pockets, background."""
+    hand = np.isin(limb, (Limb.LEFT_HAND, Limb.RIGHT_HAND)) & seen
+    if not hand.any():
+        return hand
+    usual = np.median(color[hand], 0)
+    return hand & (np.abs(color - usual).max(1) > STAIN)
 
 
 def _hands_are_skin(part: np.ndarray, limb: np.ndarray) -> np.ndarray:

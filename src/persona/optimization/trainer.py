@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
 from persona.kernels import project_oriented, rasterize
 from persona.optimization.cloud import PhotoCloud
+from persona.optimization.limbs import Limb
 from persona.optimization.objective import PHOTO_TERMS, State, evaluate_terms
 from persona.optimization.visibility import COLOR_FACING, GEOMETRY_FACING, Visibility
 
@@ -20,6 +21,18 @@ TIE_NEIGHBORS = 6
 """Neighbours a Gaussian is tied to."""
 FIRST_LOGIT = 3.0
 """Opacity 0.95: opaque, with room to move."""
+FAINTEST_LOGIT = -4.0
+"""At the outline a Gaussian may fade away."""
+SOLID_LOGIT = 2.2
+"""... elsewhere it stays at least 0.9 opaque: what shines through is a hole from another side."""
+LEAST_GROWTH = -1.0
+"""Most that a Gaussian at the outline may shrink, as a logarithm."""
+SOLID_GROWTH = -0.25
+"""... and elsewhere: neighbours must still overlap."""
+MOST_GROWTH = 0.5
+"""Most that a Gaussian may grow, as a logarithm."""
+HAND_LEEWAY = 0.12
+"""Most that a hand's colours may leave the first guess [sRGB]."""
 LOG_EVERY = 25
 """Steps between two entries of the history."""
 
@@ -142,9 +155,12 @@ class _Unknowns:
         self.adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
         movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
         movable = (movable | visibility.shapes_rim).float()
-        paintable = (visibility.exposed & (visibility.facing > COLOR_FACING)).float()
+        paintable = (visibility.believed & (visibility.facing > COLOR_FACING)).float()
         self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
-        leeway = _color_leeway(visibility)
+        rim = visibility.shapes_rim
+        self.faintest = torch.where(rim, FAINTEST_LOGIT, SOLID_LOGIT)
+        self.smallest = torch.where(rim, LEAST_GROWTH, SOLID_GROWTH)[:, None]
+        leeway = _color_leeway(visibility, cloud.limb)
         self.darkest = (colors - leeway).clamp(0, 1)
         self.lightest = (colors + leeway).clamp(0, 1)
 
@@ -183,9 +199,9 @@ class _Unknowns:
                     parameter.grad.mul_(allowed)
             self.adam.step()
             self.color.copy_(self.color.maximum(self.darkest).minimum(self.lightest))
-            self.growth.clamp_(-1.0, 0.5)
+            self.growth.copy_(self.growth.maximum(self.smallest).clamp_(max=MOST_GROWTH))
             self.shift.clamp_(-self.config.max_shift, self.config.max_shift)
-            self.logit.clamp_(-4.0, 6.0)
+            self.logit.copy_(self.logit.maximum(self.faintest).clamp_(max=6.0))
 
     def trained(self, history: tuple[dict[str, float], ...]) -> Trained:
         """Freeze the current values."""
@@ -209,13 +225,16 @@ def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
     return torch.from_numpy(price).float()
 
 
-def _color_leeway(visibility: Visibility) -> Float[Tensor, "n 1"]:
-    """Bound how far a colour may move: little where the surface turns away.
+def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tensor, "n 1"]:
+    """Bound how far a colour may move: little where the surface turns away, and on hands.
 
     There a few pixels speak for many Gaussians, and the last ones that may be painted would
-    overshoot to make up for those behind them that may not.
+    overshoot to make up for those behind them that may not. Fingers are never where the fit has
+    them to the pixel, and would take on what is beside them.
     """
     leeway = np.interp(visibility.facing.numpy(), [0.2, 0.4, 0.5], [0.05, 0.15, 1.0])
+    in_hand = np.isin(limb.numpy(), (Limb.LEFT_HAND, Limb.RIGHT_HAND))
+    leeway = np.where(in_hand, np.minimum(leeway, HAND_LEEWAY), leeway)
     return torch.from_numpy(leeway).float()[:, None]
 
 

@@ -43,6 +43,8 @@ class Visibility:
     """Cosine between normal and view."""
     exposed: Bool[Tensor, " n"]
     """Nothing stands in front of it."""
+    believed: Bool[Tensor, " n"]
+    """Exposed, and its pixels show its own limb: they may colour it."""
     shapes_rim: Bool[Tensor, " n"]
     """Exposed and at the mask's edge, so that its place and size show in the outline."""
     seen: Bool[Tensor, " n"]
@@ -88,6 +90,7 @@ def see(
         pixels=pixels,
         facing=facing,
         exposed=exposed,
+        believed=exposed & believable,
         shapes_rim=exposed & at_rim & (facing > RIM_FACING),
         seen=exposed & apart & clear & (facing > SEEN_FACING) & believable,
     )

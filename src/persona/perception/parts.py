@@ -15,6 +15,10 @@ from persona.records.observation import Part
 WORK_HEIGHT = 600
 """Person height at which parts are told apart [px]."""
 LABELS = (Part.SKIN, Part.HAIR, Part.UPPER, Part.LOWER, Part.SHOES)
+SLIVER = 0.05
+"""Half the width of the thinnest lock of hair that is believed beside a face [face widths]."""
+BESIDE = 0.12
+"""How far from the face that is doubted [face widths]."""
 SKIN, HAIR, UPPER, LOWER, SHOES = range(5)
 UNIFORM = float(np.log(1 / (100.0 * 80.0 * 80.0)))
 """Log density of any colour of ordinary pictures [per cubic Lab unit]."""
@@ -47,11 +51,31 @@ def label_parts(picture: Picture, mask: Plane, person: Sighting) -> Int[np.ndarr
     figure, small = _figure(picture[box], mask[box], person, (left, top), scale)
     scores = _score(figure, read_garments(figure))
     beliefs = _agree(small, figure.inside, scores)
+    beliefs[HAIR] = np.where(_face_rim(figure, beliefs), 0, beliefs[HAIR])
     size = (right - left, bottom - top)
     full = np.stack([cv2.resize(belief, size) for belief in beliefs])
     inside = mask[box] > 0.5
     labels[box] = np.where(inside, np.array(LABELS)[full.argmax(0)], Part.BACKGROUND)
     return labels
+
+
+def _face_rim(figure: Figure, beliefs: list[Plane]) -> Bool[np.ndarray, "h w"]:
+    """Find slivers that pass for hair along a face: its last pixels are as dark, mixed or shaded."""
+    hair = ((np.argmax(beliefs, 0) == HAIR) & figure.inside).astype(np.uint8)
+    if figure.face is None:
+        return np.zeros(hair.shape, bool)
+    width = float(np.ptp(figure.face[:, 0]))
+    locks = cv2.morphologyEx(hair, cv2.MORPH_OPEN, _disk(SLIVER * width))
+    locks = cv2.dilate(locks, np.ones((3, 3), np.uint8))
+    beside = cv2.dilate(
+        face_area(figure.face, hair.shape, features=True).astype(np.uint8), _disk(BESIDE * width)
+    )
+    return (hair > 0) & (beside > 0) & (locks == 0)
+
+
+def _disk(radius: float) -> np.ndarray:
+    size = 2 * max(1, round(radius)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
 def _figure(
