@@ -97,6 +97,49 @@ def test_slices_are_read_where_they_are(axis):
     assert np.abs(colors[hidden] - truth[hidden]).max() < 0.04
 
 
+def test_shade_stays_in_front_and_stripes_go_round():
+    """A fold darkens a band by a quarter; a stripe has another colour."""
+    band = {"fold": 0.75 * np.array(BLUE), "stripe": np.array(GREEN)}
+    found = {}
+    for name, color in band.items():
+
+        def paint(rest, limb, color=color):
+            return np.where(np.abs(rest[:, 1:2]) < 0.06, color, BLUE)
+
+        surface, _, _ = person(
+            torso(), parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)), colors=paint
+        )
+        _, colors = complete(surface)
+        far = surface.rest[:, 2] < -0.12
+        found[name] = np.abs(colors[far & (np.abs(surface.rest[:, 1]) < 0.03)] - color).mean()
+        plain = np.abs(colors[far & (np.abs(surface.rest[:, 1]) > 0.12)] - BLUE).max()
+        assert plain < 0.03
+    assert found["stripe"] < 0.02
+    gap = np.abs(band["fold"] - BLUE).mean()
+    assert found["fold"] > 0.5 * gap
+
+
+def test_a_hidden_cheek_takes_the_colour_of_its_twin():
+    """One half of a face is seen; the other is its mirror image, freckles and all."""
+    rest, normals, limb = tube(Limb.HEAD, low=0.3, high=0.45, radius=0.08)
+    freckle = (np.abs(np.abs(rest[:, 0]) - 0.04) < 0.012) & (np.abs(rest[:, 1] - 0.36) < 0.012)
+    color = np.where(freckle[:, None], RED, (0.8, 0.6, 0.5))
+    seen = (normals[:, 2] > 0.2) & (rest[:, 0] > 0.004)
+    surface = Surface(
+        rest=rest,
+        limb=limb,
+        hair_shell=np.zeros(len(rest), bool),
+        part=np.full(len(rest), int(Part.SKIN)),
+        seen=seen,
+        copyable=seen,
+        color=np.where(seen[:, None], color, 0.5),
+    )
+    colors = complete_colors(surface)
+    hidden = (rest[:, 0] < -0.02) & (normals[:, 2] > 0.3)
+    assert np.abs(colors[hidden & freckle] - RED).mean() < 0.12
+    assert np.abs(colors[hidden & ~freckle] - (0.8, 0.6, 0.5)).mean() < 0.04
+
+
 def printed(half_width, height):
     """A red square in front on a blue cloth, in the middle of the tube at some height."""
 

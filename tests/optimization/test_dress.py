@@ -8,13 +8,16 @@ import torch
 from persona.optimization.clothing import uniform_laplacian
 from persona.optimization.dress import (
     MAX_DRAPE,
+    MAX_HANG,
     OUTWARD,
     SHOE_THICKNESS,
     TRUNK,
     covered_share,
     drape_offsets,
     freedom,
+    hang_heights,
     shoe_offsets,
+    sleeve_looseness,
     vertex_limbs,
     wears_shoes,
 )
@@ -107,6 +110,48 @@ def test_draping_the_body_moves_only_its_trunk_and_little(resting, mesh):
     rough = np.linalg.norm(laplacian @ resting, axis=1)[trunk].mean()
     smooth = np.linalg.norm(laplacian @ (resting + offsets), axis=1)[trunk].mean()
     assert smooth < rough
+
+
+def test_sleeves_tell_whether_a_garment_is_loose(mesh):
+    _, weights, _ = mesh
+    limbs = vertex_limbs(weights)
+    arms = np.isin(limbs, (Limb.LEFT_ARM, Limb.RIGHT_ARM))
+    height = np.where(arms, 0.02, 0.05)
+    assert sleeve_looseness(height, arms, limbs) == pytest.approx(0.02)
+    assert sleeve_looseness(height, ~arms, limbs) == 0, "bare arms tell nothing"
+
+
+def hung(resting, mesh, *, looseness, down_to=-0.55):
+    """Let a garment that ends at some height hang around the body; heights and places."""
+    faces, weights, _ = mesh
+    is_cloth = resting[:, 1] > down_to
+    heights = hang_heights(resting, weights, is_cloth, looseness)
+    return heights, resting + heights[:, None] * vertex_normals(resting, faces)
+
+
+def test_a_loose_garment_falls_from_the_chest_instead_of_following_the_waist(resting, mesh):
+    heights, moved = hung(resting, mesh, looseness=0.02)
+    trunk = mesh[1][:, list(TRUNK)].sum(1) > 0.9
+    assert heights.max() <= MAX_HANG
+    assert not heights[mesh[1][:, list(TRUNK)].sum(1) <= 0.5].any()
+
+    def width(points, level):
+        here = trunk & (np.abs(resting[:, 1] - level) < 0.02)
+        return np.ptp(points[here, 0])
+
+    levels = np.arange(-0.3, -0.12, 0.02)
+    waist = levels[np.argmin([width(resting, level) for level in levels])]
+    assert width(moved, waist) > width(resting, waist) + 0.04
+
+
+def test_a_tight_garment_stays_on_the_skin(resting, mesh):
+    assert not hung(resting, mesh, looseness=0.005)[0].any()
+
+
+def test_a_garment_hangs_no_lower_than_its_hem(resting, mesh):
+    heights, _ = hung(resting, mesh, looseness=0.02, down_to=-0.2)
+    assert heights[resting[:, 1] > -0.18].max() > 0.01
+    assert not heights[resting[:, 1] < -0.3].any()
 
 
 def filled_share(vertices, faces):

@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from persona.optimization.head import NAPE, hair_source_points, head_parts, nearest_hair
+from persona.optimization.head import (
+    NAPE,
+    Ears,
+    averted_cheek,
+    find_ears,
+    hair_source_points,
+    head_parts,
+    head_twins,
+    nearest_hair,
+)
 from persona.optimization.limbs import Limb
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
@@ -39,8 +48,11 @@ def head_of(ball, *, hair):
     )
 
 
-def label(surface):
-    return head_parts(surface, ear_depth=EAR_DEPTH, ear_height=EAR_HEIGHT)
+def label(surface, *, under_hair=None):
+    if under_hair is None:
+        under_hair = np.zeros(len(surface.rest), bool)
+    ears = Ears(depth=EAR_DEPTH, height=EAR_HEIGHT)
+    return head_parts(surface, ears, under_hair=under_hair)
 
 
 def test_hair_goes_round_the_back_down_to_the_nape(ball):
@@ -91,6 +103,40 @@ def test_the_shell_of_hair_is_hair_wherever_it_hangs(ball):
     hanging = (ball[:, 1] < EAR_HEIGHT - 0.05) & ~surface.seen
     part = label(replace(surface, hair_shell=hanging))
     assert (part[hanging] == Part.HAIR).all()
+
+
+def test_what_hair_covers_closely_is_hair_but_never_a_cheek_whose_twin_is_bare(ball):
+    surface = head_of(ball, hair=True)
+    under = ~surface.seen
+    part = label(surface, under_hair=under)
+    # A twin at the very edge of what is seen is seen as well.
+    assert (part[under] == Part.HAIR).mean() > 0.9
+    half = replace(surface, seen=surface.seen & (ball[:, 0] > 0))
+    part = label(half, under_hair=~half.seen)
+    cheek = surface.seen & (ball[:, 0] < -0.02) & (ball[:, 1] < HAIRLINE - 0.02)
+    assert cheek.any()
+    assert (part[cheek] == Part.SKIN).all()
+
+
+def test_half_a_face_is_the_twin_of_the_other(ball):
+    surface = head_of(ball, hair=True)
+    left, right = np.where(ball[:, 0] > 0.02)[0], np.where(ball[:, 0] < -0.02)[0]
+    mine, twin = head_twins(surface, left, right)
+    assert len(mine) > 0.9 * len(left)
+    np.testing.assert_allclose(ball[mine] * [-1, 1, 1], ball[twin], atol=0.012)
+
+
+def test_a_turned_head_hides_half_a_face_and_a_straight_one_none(body):
+    vertices = body.v_template.numpy()
+    ears = find_ears(vertices)
+    on_head = body.weights.argmax(1).numpy() == 15
+    nowhere = np.zeros(len(vertices), bool)
+    assert not averted_cheek(vertices, on_head, nowhere).any()
+    hidden = averted_cheek(vertices, on_head, vertices[:, 0] > 0)
+    assert hidden.any()
+    assert (vertices[hidden, 0] > 0).all()
+    assert (vertices[hidden, 2] > ears.depth).all()
+    assert on_head[hidden].all()
 
 
 def test_hair_below_the_hairline_is_fetched_from_above_it():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from persona.optimization.limbs import Limb
-from persona.optimization.population import FRONT_IMPORTANCE, IMPORTANCE, populate
+from persona.optimization.population import CUFF, FRONT_IMPORTANCE, IMPORTANCE, populate
 
 FIELDS = ("means", "normals", "quats_wxyz", "log_scales", "rest_means", "rest_body", "limb")
 
@@ -96,3 +96,17 @@ def test_means_lie_on_the_dressed_surfaces(cloud, dressed, view):
         expected = (vertices[corners] * cloud.binding.barycentric[on_body][..., None]).sum(1)
         torch.testing.assert_close(places, expected, atol=1e-5, rtol=0)
     assert np.isin(cloud.limb.numpy(), list(Limb)).all()
+
+
+def test_the_root_of_a_hand_counts_as_arm_and_its_fingers_do_not(dressed, cloud):
+    """Sleeves reach over the wrist, and a hand's Gaussians are skin whatever the pixels show."""
+    rest = dressed.naked_rest[:, 0]
+    for hand, arm, sign in (
+        (Limb.LEFT_HAND, Limb.LEFT_ARM, 1),
+        (Limb.RIGHT_HAND, Limb.RIGHT_ARM, -1),
+    ):
+        root = (sign * rest)[torch.from_numpy(dressed.limbs) == hand].min()
+        reach = sign * cloud.rest_body[:, 0]
+        body = cloud.is_hair < 0.5
+        assert float(reach[(cloud.limb == hand) & body].min()) > float(root) + CUFF - 0.01
+        assert float(reach[(cloud.limb == arm) & body].max()) > float(root) + CUFF - 0.01

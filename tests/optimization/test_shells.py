@@ -10,6 +10,7 @@ import torch
 from persona.geometry.cameras import photo_camera
 from persona.kernels import rasterize_mesh
 from persona.optimization.dress import vertex_limbs
+from persona.optimization.hats import Hat
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.shells import (
     HEAD_DEPTH_RATIO,
@@ -30,7 +31,14 @@ def nothing_drawn(shape=(120, 120)) -> BodyLayers:
     """Layers of a picture without a body."""
     no, far = np.zeros(shape, bool), np.full(shape, np.inf)
     return BodyLayers(
-        covered=no, front=far, on_head=no, on_trunk=no, hidden_hand=far, head_back=-far
+        covered=no,
+        front=far,
+        on_head=no,
+        on_trunk=no,
+        hidden_hand=far,
+        head_back=-far,
+        head_points=np.array([[0.0, 0.0, DEPTH]]),
+        averted_cheek=np.zeros(1, bool),
     )
 
 
@@ -39,7 +47,7 @@ def disc(radius, center=(60, 60)):
     return (rows - center[1]) ** 2 + (columns - center[0]) ** 2 < radius**2
 
 
-def blow_up(hair, layers=None, mask=None):
+def blow_up(hair, layers=None, mask=None, hat=None):
     return hair_shell(
         hair if mask is None else mask,
         hair,
@@ -48,6 +56,7 @@ def blow_up(hair, layers=None, mask=None):
         head_depth=DEPTH,
         chin_row=110.0,
         shoulder_row=118.0,
+        hat=hat,
     )
 
 
@@ -88,6 +97,39 @@ def test_hair_lies_before_the_skin_it_covers_but_is_no_shelf():
     inner = np.linalg.norm(project(front, CAMERA) - 60, axis=1) < 25
     assert (front[inner, 2] < 1.5).all()
     assert (front[inner, 2] > 1.5 - 0.03).all()
+
+
+def test_a_face_that_is_turned_away_stays_free():
+    """Hair beside the head would hang before the cheek that is nearest to it."""
+    cheek, back = [0.3, 0.0, DEPTH], [-0.3, 0.0, DEPTH]
+    layers = replace(
+        nothing_drawn(),
+        head_points=np.array([cheek, back]),
+        averted_cheek=np.array([True, False]),
+    )
+    shell = blow_up(disc(40), layers)
+    assert len(shell.faces) > 1000
+    assert shell.vertices[shell.faces, 0].max() < 0.02
+
+
+def test_a_hat_is_as_deep_as_it_is_wide():
+    brim = np.zeros((120, 120), bool)
+    brim[50:60, 20:100] = True
+    crown = disc(25, center=(60, 45))
+    shape = crown | brim
+    rows = np.where(shape.any(1))[0]
+    radius, center = np.zeros(120), np.zeros(120)
+    for row in rows:
+        here = np.where(shape[row])[0]
+        radius[row], center[row] = (np.ptp(here) + 1) / 2, (here.min() + here.max() + 1) / 2
+    shell = blow_up(shape, hat=Hat(mask=shape, radius=radius, center=center))
+    row = project(shell.vertices, CAMERA)[:, 1]
+    on_brim = (row > 52) & (row < 58)
+    depth = np.ptp(shell.vertices[on_brim, 2])
+    width = np.ptp(shell.vertices[on_brim, 0])
+    assert depth == pytest.approx(width, rel=0.15)
+    without = blow_up(shape).vertices
+    assert np.ptp(without[:, 2]) < 0.8 * depth
 
 
 def test_shares_of_a_shell_sum_to_one(dressed):
@@ -184,6 +226,22 @@ def test_a_skirt_closes_the_gap_between_the_legs(standing, drawn):
     for leg in legs:
         assert leg[middle].mean() > 0.2, "the middle of a skirt follows both legs"
     assert groups_of(largest) <= TRUNK_AND_LEGS
+
+
+def test_a_gap_between_shanks_is_parted_and_never_spans_the_legs(standing, drawn):
+    """Crossed trouser legs leave a gap at the shins: cloth of either leg, not a skirt."""
+    vertices, _, weights, _ = standing
+    gap = between(standing, drawn.camera, Limb.LEFT_LEG, Limb.RIGHT_LEG)
+    knees = project(vertices[weights[:, [4, 5]].sum(1) > 0.9], drawn.camera)[:, 1]
+    rows = np.arange(len(gap))[:, None]
+    gap &= (rows > np.median(knees)) & (rows < knees.max())
+    webs = webs_over(standing, drawn.camera, gap)
+    assert webs
+    for web in webs:
+        left = web.weights[:, [1, 4, 7, 10]].sum()
+        right = web.weights[:, [2, 5, 8, 11]].sum()
+        assert min(left, right) == pytest.approx(0, abs=1e-6)
+        assert max(left, right) > 0
 
 
 def test_a_wide_sleeve_follows_the_arm_and_never_the_torso(standing, drawn):

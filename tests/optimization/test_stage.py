@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from persona.avatar import Avatar
 from persona.avatar.integrity import check_avatar
 from persona.geometry.cameras import look_at
-from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
+from persona.optimization.limbs import Limb
+from persona.optimization.stage import OptimizeAvatar, OptimizeConfig, _stained_hands
 from persona.optimization.trainer import TrainConfig
 from persona.records.observation import Part
 
@@ -89,3 +91,13 @@ def test_warnings_of_earlier_stages_travel_on(body, drawn):
         replace(drawn.fit, warnings=("the left hand was not seen",)),
     )
     assert made.warnings == ("the mask was guessed", "the left hand was not seen")
+
+
+def test_a_stain_on_a_hand_is_not_believed():
+    limb = np.array([int(Limb.LEFT_HAND)] * 20 + [int(Limb.TORSO)] * 5)
+    color = np.tile([0.8, 0.6, 0.5], (25, 1))
+    color[3] = color[22] = (0.1, 0.1, 0.3)
+    seen = np.ones(25, bool)
+    seen[4], color[4] = False, (0.1, 0.1, 0.3)
+    assert np.where(_stained_hands(color, seen, limb))[0].tolist() == [3]
+    assert not _stained_hands(color, seen & (limb == Limb.TORSO), limb).any()

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from persona.core.errors import OptimizationError
 from persona.optimization.limbs import Limb
 from persona.optimization.objective import PHOTO_TERMS, State, Term, evaluate_terms
-from persona.optimization.trainer import LOG_EVERY, TrainConfig, train_on_photo
+from persona.optimization.trainer import (
+    HAND_LEEWAY,
+    LOG_EVERY,
+    SOLID_GROWTH,
+    TrainConfig,
+    train_on_photo,
+)
 from persona.optimization.visibility import COLOR_FACING, GEOMETRY_FACING, see
 
 STEPS = 30
@@ -32,6 +38,7 @@ def scene(wall, blank_view):
         visibility,
         facing=facing,
         exposed=exposed,
+        believed=exposed & (torch.arange(n) % 7 != 0),
         seen=visibility.seen & exposed & (facing > 0.42),
         shapes_rim=visibility.shapes_rim & exposed & (facing > -0.7),
     )
@@ -62,7 +69,7 @@ def test_what_the_photo_does_not_show_keeps_every_bit(scene, trained):
     """Adam makes a full step of the smallest leak, so these must get no gradient at all."""
     cloud, _, visibility = scene
     movable = (visibility.exposed & (visibility.facing > GEOMETRY_FACING)) | visibility.shapes_rim
-    paintable = visibility.exposed & (visibility.facing > COLOR_FACING)
+    paintable = visibility.believed & (visibility.facing > COLOR_FACING)
     assert (~movable).sum() > 500
     assert torch.equal(trained.cloud.means[~movable], cloud.means[~movable])
     assert torch.equal(trained.cloud.log_scales[~movable], cloud.log_scales[~movable])
@@ -96,6 +103,22 @@ def test_nothing_leaves_its_bounds(scene, trained):
     growth = trained.cloud.log_scales - cloud.log_scales
     assert -1.001 <= float(growth.min()) <= float(growth.max()) <= 0.501
     assert 0 < float(trained.opacities.min()) < float(trained.opacities.max()) < 1
+
+
+def test_a_surface_stays_closed_behind_the_outline(scene, trained):
+    """What turns thin or small inside the outline is a hole from another side."""
+    cloud, _, visibility = scene
+    inside = ~visibility.shapes_rim
+    growth = (trained.cloud.log_scales - cloud.log_scales)[inside]
+    assert float(growth.min()) >= SOLID_GROWTH - 1e-6
+    assert float(trained.opacities[inside].min()) >= 0.9
+
+
+def test_hands_hardly_leave_the_first_guess(wall, blank_view, scene):
+    hand = wall(range(6, 54), range(8, 72), depth=2.0, limb=Limb.LEFT_HAND, joint=20)
+    visibility = replace(scene[2], believed=scene[2].exposed)
+    trained = train((hand, scene[1], visibility), blank_view)
+    assert 0.01 < float((trained.colors - 0.5).abs().max()) <= HAND_LEEWAY + 1e-6
 
 
 def test_same_input_same_bits(scene, trained, blank_view):

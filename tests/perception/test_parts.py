@@ -95,3 +95,21 @@ def test_skin_keeps_its_hue_in_light_and_shade_and_cloth_does_not_pass():
     fails = np.array([[60.0, -10, -20], [60, 1, 1], [60, 40, 10], [20, 0, 0], [60, 0, 40]])
     assert (skin_distance(passes, own) < 1).all()
     assert (skin_distance(fails, own) > 1).all()
+
+
+def test_a_sliver_along_the_face_is_no_hair_and_a_lock_is():
+    """The last pixels of a face are mixed and dark; only what has some width hangs beside it."""
+    picture, mask, person = dressed(bare_arms=True, bare_legs=False)
+    oval = person.face[:, :2]
+    left, right = int(oval[:, 0].min()), int(oval[:, 0].max())
+    middle = int(oval[:, 1].mean())
+    rows = slice(middle - 10, middle + 30)
+    picture[rows, left - 3 : left + 1] = HAIR
+    picture[rows, right : right + 22] = HAIR
+    mask[rows, left - 3 : right + 22] = 1.0
+    picture[rows, : left - 3] = 235
+    mask[rows, : left - 3] = 0.0
+    labels = label_parts(picture, mask, person)
+    # The outermost pixel is half background.
+    assert (labels[rows, left - 2 : left] != Part.HAIR).mean() > 0.8
+    assert (labels[rows, right + 6 : right + 16] == Part.HAIR).mean() > 0.5

@@ -1,6 +1,7 @@
 """Dress the fitted body: shoes, cloth out to the outline, hair and webs as shells."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,10 +20,14 @@ from persona.optimization.dress import (
     covered_share,
     drape_offsets,
     freedom,
+    hang_heights,
     shoe_offsets,
+    shown_parts,
+    sleeve_looseness,
     vertex_limbs,
     wears_shoes,
 )
+from persona.optimization.hats import find_hat
 from persona.optimization.head import averted_cheek
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell, hair_shell, web_shells
@@ -100,7 +105,8 @@ def dress(
     in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
     mask = view.mask.numpy() > 0.5
     hair = view.parts.numpy() == Part.HAIR
-    grown = fit_silhouette(
+    grow = partial(
+        fit_silhouette,
         in_camera,
         faces,
         camera=view.camera,
@@ -108,11 +114,17 @@ def dress(
         freedom=freedom(weights),
         laplacian=laplacian,
     )
+    grown = grow()
+    limbs = vertex_limbs(weights)
+    is_cloth = shown_parts(naked_pixels.numpy(), view.parts.numpy()) == Part.UPPER
+    looseness = sleeve_looseness(grown.height, is_cloth, limbs)
+    hang = hang_heights(resting, weights, is_cloth, looseness)
+    if hang.any():
+        grown = grow(hang=hang)
     to_world = view.camera.T_camera_world[:3, :3].T
     offsets = torch.from_numpy(grown.offsets).float() @ to_world.T
     rest_offsets = torch.linalg.solve(linear, offsets[..., None])[..., 0]
     dressed_camera = in_camera + grown.offsets
-    limbs = vertex_limbs(weights)
     shown = ~np.isin(limbs[faces], list(hidden)).any(1)
     layers = _layers(dressed_camera, faces, shown, limbs, resting, view)
     shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights)
@@ -215,6 +227,7 @@ def _shells(
         head_depth=depth,
         chin_row=chin + BELOW_CHIN_M * pixels_per_m,
         shoulder_row=chin + REST_ON_BODY_M * pixels_per_m,
+        hat=find_hat(view.image.numpy(), hair & mask, layers.on_head & mask),
     )
     if shell is not None:
         shells.append(shell)

@@ -39,6 +39,12 @@ COLLAR = 0.1
 """Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
+SHADE_SHARE = 0.7
+"""How much of a slice's shade is taken away [-]."""
+SAME_HUE = (0.12, 0.3)
+"""Differences of a channel over the mean of all up to which cloth is alike, and from which not."""
+SHADE_STEP = (0.5, 0.9)
+"""Steps of lightness that are shade, and that are a pattern [natural logarithm]."""
 FACE_VOTERS = 60
 """Seen skin of the head whose mean colours a place beside it."""
 FACE_REACH = 0.01
@@ -170,6 +176,8 @@ def _complete_group(
         guess[target] = _face_colors(surface, source, target)
         return
     table, low = _slices(surface, source, limb)
+    if part in (Part.UPPER, Part.LOWER):
+        table = _without_shade(table, np.median(surface.color[source], 0))
     guess[target] = _read(table, along(limb, surface.rest[target]) / SLICE - low)
     plane = cKDTree(front_plane(limb, surface.rest[source]))
     around = plane.query(plane.data, min(DETAIL_NEIGHBORS, len(source)))[1]
@@ -290,6 +298,19 @@ def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarra
         for channel in range(3):
             table[:, channel] = np.interp(np.arange(bins), good, table[good, channel])
     return table, float(low)
+
+
+def _without_shade(table: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Bring slices that differ from a garment in lightness alone nearer to its usual colour.
+
+    Folds and the shade of an arm do not go round a person; stripes and colour blocks, which
+    differ more or in hue, do.
+    """
+    light, usual_light = table.mean(1, keepdims=True), usual.mean()
+    hue = np.abs(table / np.maximum(light, 0.02) - usual / max(usual_light, 0.02)).max(1)
+    step = np.abs(np.log(np.maximum(light[:, 0], 0.02) / max(usual_light, 0.02)))
+    plain = np.interp(hue, SAME_HUE, (1, 0)) * np.interp(step, SHADE_STEP, (1, 0))
+    return table + SHADE_SHARE * plain[:, None] * (usual - table)
 
 
 def _read(table: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -32,8 +32,22 @@ BUMP_SHARE = 0.7
 """How much of what the averaging takes away from a bump is taken away [-]."""
 MAX_DRAPE = 0.03
 """Most that the cloth may leave the skin by draping alone [m]."""
+MIN_SLEEVE = 30
+"""Vertices from which a garment is measured."""
 COVERED_SHARE = 0.6
 """Share of the trunk's pixels that must be cloth."""
+LOOSE = 0.012
+"""Sleeves that stand off the skin further than this belong to a garment that hangs [m]."""
+MOST_LOOSE = 0.035
+"""What a garment stands off the chest at most by that rule [m]."""
+MAX_HANG = 0.07
+"""Most that a garment hangs clear of the skin below the chest [m]."""
+CHEST = (0.02, 0.14)
+"""Where the chest is widest, from the armpits down [m]."""
+SECTORS = 24
+"""Directions around the trunk in which a garment hangs on its own."""
+HEM_FADE = 0.04
+"""Height over which a hem comes back to the skin [m]."""
 TOE_ROUNDS = 150
 """Averagings that unfold the skin between the toes onto their hull."""
 SHOE_THICKNESS = 0.007
@@ -66,9 +80,7 @@ def wears_shoes(pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> t
         parts: A `Part` for every pixel (h, w).
         weights: Skinning shares (v, 55).
     """
-    rows = np.clip(pixels[:, 1].astype(int), 0, parts.shape[0] - 1)
-    columns = np.clip(pixels[:, 0].astype(int), 0, parts.shape[1] - 1)
-    shown = parts[rows, columns]
+    shown = shown_parts(pixels, parts)
     answers = []
     for joints in ((7, 10), (8, 11)):
         foot = weights[:, list(joints)].sum(1) > 0.6
@@ -77,13 +89,18 @@ def wears_shoes(pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> t
     return answers[0], answers[1]
 
 
+def shown_parts(pixels: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Read the `Part` of the pixel that each projected vertex falls on, hidden or not, (v,)."""
+    rows = np.clip(pixels[:, 1].astype(int), 0, parts.shape[0] - 1)
+    columns = np.clip(pixels[:, 0].astype(int), 0, parts.shape[1] - 1)
+    return parts[rows, columns]
+
+
 def covered_share(
     pixels: np.ndarray, parts: np.ndarray, weights: np.ndarray, joints: tuple[int, ...]
 ) -> float:
     """Read from the part labels how much of some joints' skin is under clothes, 0 to 1."""
-    rows = np.clip(pixels[:, 1].astype(int), 0, parts.shape[0] - 1)
-    columns = np.clip(pixels[:, 0].astype(int), 0, parts.shape[1] - 1)
-    shown = parts[rows, columns][weights[:, list(joints)].sum(1) > 0.6]
+    shown = shown_parts(pixels, parts)[weights[:, list(joints)].sum(1) > 0.6]
     shown = shown[shown != Part.BACKGROUND]
     if len(shown) == 0:
         return 0.0
@@ -112,6 +129,62 @@ def drape_offsets(
     gap = ((shape - vertices) * normals).sum(1)
     gap = np.where(gap > 0, gap, BUMP_SHARE * gap)
     return (trunk * np.clip(gap, -MAX_DRAPE, MAX_DRAPE))[:, None] * normals
+
+
+def sleeve_looseness(height: np.ndarray, is_cloth: np.ndarray, limbs: np.ndarray) -> float:
+    """Measure how far sleeves stand off the arms [m]; 0 where arms are bare.
+
+    Args:
+        height: How far the outline has pushed each vertex along its normal [m], (v,).
+        is_cloth: Whether the photo shows a garment there, (v,).
+        limbs: A `Limb` for each.
+    """
+    sleeve = is_cloth & np.isin(limbs, (Limb.LEFT_ARM, Limb.RIGHT_ARM)) & (height != 0)
+    return float(np.percentile(height[sleeve], 80)) if sleeve.sum() >= MIN_SLEEVE else 0.0
+
+
+def hang_heights(
+    vertices: np.ndarray, weights: np.ndarray, is_cloth: np.ndarray, looseness: float
+) -> np.ndarray:
+    """Say how far a loose garment hangs clear of the trunk, where no outline tells.
+
+    It falls from where the chest is widest instead of following the waist; arms that hang beside
+    the trunk hide this from a photo taken from the front.
+
+    Args:
+        vertices: Rest pose [m], (v, 3).
+        weights: Skinning shares (v, 55).
+        is_cloth: Whether the photo shows the upper garment there, (v,).
+        looseness: How far it stands off the arms [m].
+
+    Returns:
+        Heights above the skin [m], (v,); 0 for a tight garment and off the trunk.
+    """
+    heights = np.zeros(len(vertices))
+    trunk = np.clip((weights[:, list(TRUNK)].sum(1) - 0.5) / 0.4, 0, 1)
+    worn = is_cloth & (trunk > 0.5)
+    if looseness < LOOSE or worn.sum() < MIN_SLEEVE:
+        return heights
+    loose = min(looseness, MOST_LOOSE)
+    shoulder = weights[:, [16, 17]].sum(1) > 0.3
+    armpit = np.percentile(vertices[shoulder, 1], 5)
+    hem = np.percentile(vertices[worn, 1], 3)
+    middle = np.median(vertices[trunk > 0.5], 0)
+    flat = vertices[:, [0, 2]] - middle[[0, 2]]
+    radius = np.linalg.norm(flat, axis=1)
+    sector = ((np.arctan2(flat[:, 1], flat[:, 0]) / (2 * np.pi) + 0.5) * SECTORS).astype(int)
+    sector %= SECTORS
+    below = armpit - vertices[:, 1]
+    on_chest = (trunk > 0.5) & (below > CHEST[0]) & (below < CHEST[1])
+    for k in range(SECTORS):
+        here = sector == k
+        if not (here & on_chest).any():
+            continue
+        wall = radius[here & on_chest].max() + loose
+        gap = np.clip(wall - radius[here], 0, MAX_HANG)
+        heights[here] = np.where(below[here] > CHEST[0], gap, loose)
+    fade = np.clip((vertices[:, 1] - hem) / HEM_FADE + 1, 0, 1)
+    return heights * trunk * fade
 
 
 def shoe_offsets(

@@ -33,6 +33,8 @@ DETAIL_SIGMA = 2.0
 """Reach of the contrast that counts as detail [px]."""
 DETAIL_CONTRAST = 0.15
 """Standard deviation of luminance that counts as fully busy [sRGB]."""
+CUFF = 0.035
+"""How far a sleeve may reach over the root of a hand [m]."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
 
@@ -128,8 +130,18 @@ def _on_body(
     rest = (dressed.rest_vertices[corners] * weights).sum(1)
     naked = (dressed.naked_rest[corners] * weights).sum(1)
     main = corners.gather(1, barycentric.argmax(1, keepdim=True))[:, 0]
-    limb = torch.from_numpy(dressed.limbs)[main]
+    limb = torch.from_numpy(_with_cuffs(dressed.limbs, dressed.naked_rest.numpy()))[main]
     return rest, naked, binding, limb, torch.zeros(len(rest))
+
+
+def _with_cuffs(limbs: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Count the root of each hand to its arm: sleeves reach that far, and hands are skin."""
+    limbs = limbs.copy()
+    reach = np.abs(rest[:, 0])
+    for hand, arm in ((Limb.LEFT_HAND, Limb.LEFT_ARM), (Limb.RIGHT_HAND, Limb.RIGHT_ARM)):
+        mine = limbs == hand
+        limbs[mine & (reach < reach[mine].min() + CUFF)] = arm
+    return limbs
 
 
 def _on_shell(

@@ -16,7 +16,7 @@ MIN_DETERMINANT = 0.05
 """A surface squeezed below this share of its area in the photo's pose is not inverted [-]."""
 
 
-NARROWEST, WIDEST = 0.55, 1.3
+NARROWEST, WIDEST = 0.35, 1.3
 """Bounds of the in-plane deviations over the gap to the neighbours at rest: no holes, no spikes."""
 
 

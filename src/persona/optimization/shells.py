@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
+from persona.optimization.hats import Hat
 from persona.optimization.limbs import LIMB_OF_JOINT
 from persona.optimization.silhouette import project
 
@@ -92,6 +93,7 @@ def hair_shell(
     head_depth: float,
     chin_row: float,
     shoulder_row: float,
+    hat: Hat | None = None,
 ) -> Shell | None:
     """Blow the head's picture up to a rounded volume and cover the hair with its front.
 
@@ -107,6 +109,7 @@ def hair_shell(
         head_depth: Depth of the head's middle [m].
         chin_row: Row of the chin [px]; hair follows the head above it.
         shoulder_row: Row where hair has come to rest on the body [px].
+        hat: A hat with a brim, which is as deep as it is wide.
 
     Returns:
         None for a bald head.
@@ -119,10 +122,14 @@ def hair_shell(
     blob |= _nape(blob, hair, mask, chin_row=chin_row, shoulder_row=shoulder_row)
     pixel = head_depth / camera.focal_px
     thickness = np.sqrt(_poisson(blob)) * pixel * HEAD_DEPTH_RATIO
+    on_hat = np.zeros_like(mask)
+    if hat is not None:
+        on_hat = hat.mask
+        thickness = np.where(hat.radius[:, None] > 0, hat.thickness() * pixel, thickness)
     middle = _middle_depth(layers, head, blob, head_depth)
     skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, middle)
     front = np.minimum(middle - thickness, skin - HAIR_MARGIN)
-    front = np.where(layers.covered, np.maximum(front, skin - HAIR_CLIFF), front)
+    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - HAIR_CLIFF), front)
     front = _smooth(np.where(blob, front, middle), blob, 1.5)
     rows = np.arange(mask.shape[0])[:, None]
     below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)

@@ -22,6 +22,8 @@ RIM_PIXELS = 2.5
 """... and it lies this near to the drawn edge."""
 INFLATE_STIFFNESS = 30.0
 """Weight of the squared Laplacian while whole limbs are inflated [-]."""
+HANG_TRUST = 0.3
+"""Weight of a likely height against a matched outline's."""
 BEND_STIFFNESS = 6.0
 """The same while details are pulled sideways."""
 
@@ -44,6 +46,8 @@ class SilhouetteFit:
 
     offsets: np.ndarray
     """Displacement of every posed vertex [m], camera frame, (v, 3)."""
+    height: np.ndarray
+    """How far each was pushed along its normal [m], (v,)."""
     mask: np.ndarray
     """What the displaced mesh covers, bool (h, w)."""
     iou: float
@@ -58,6 +62,7 @@ def fit_silhouette(
     mask: np.ndarray,
     freedom: Freedom,
     laplacian: sp.csr_matrix,
+    hang: np.ndarray | None = None,
     inflate_rounds: int = 5,
     bend_rounds: int = 5,
 ) -> SilhouetteFit:
@@ -73,6 +78,7 @@ def fit_silhouette(
         mask: Whether a pixel shows the person, bool (h, w).
         freedom: Bounds for every vertex.
         laplacian: Uniform graph Laplacian, rows sum to 0 and have 1 on the diagonal.
+        hang: Heights above the skin that are likely where no outline tells [m], (v,); 0 for none.
         inflate_rounds: Matchings along the normals.
         bend_rounds: Free matchings.
     """
@@ -80,6 +86,8 @@ def fit_silhouette(
     smoothness = (laplacian.T @ laplacian).tocsc()
     offsets = np.zeros_like(vertices)
     height = np.zeros(len(vertices))
+    hang = np.zeros(len(vertices)) if hang is None else hang
+    likely = HANG_TRUST * (hang > 0)
     base_normals = vertex_normals(vertices, faces)
     for bend in (False, True):
         for _ in range(bend_rounds if bend else inflate_rounds):
@@ -90,8 +98,10 @@ def fit_silhouette(
             if not bend:
                 wanted = (pull.along_normal * pull.normals_2d).sum(1)
                 wanted *= meters / np.maximum(pull.sideways, 0.3)
-                system = sp.diags(trust + 1e-3) + INFLATE_STIFFNESS * smoothness
-                height += 0.7 * spla.spsolve(system.tocsc(), trust * wanted)
+                hint = np.where(pull.matched > 0, 0, likely)
+                system = sp.diags(trust + hint + 1e-3) + INFLATE_STIFFNESS * smoothness
+                pulled = trust * wanted + hint * (hang - height)
+                height += 0.7 * spla.spsolve(system.tocsc(), pulled)
                 height = np.clip(height, -freedom.inward, freedom.outward)
                 offsets = height[:, None] * base_normals
             else:
@@ -105,7 +115,10 @@ def fit_silhouette(
     covered = draw_mask(vertices + offsets, faces, camera, mask.shape)
     union = (covered | mask).sum()
     return SilhouetteFit(
-        offsets=offsets, mask=covered, iou=float((covered & mask).sum() / max(1, union))
+        offsets=offsets,
+        height=height,
+        mask=covered,
+        iou=float((covered & mask).sum() / max(1, union)),
     )
 
 

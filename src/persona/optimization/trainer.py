@@ -28,7 +28,9 @@ SOLID_LOGIT = 2.2
 LEAST_GROWTH = -1.0
 """Most that a Gaussian at the outline may shrink, as a logarithm."""
 SOLID_GROWTH = -0.25
-"""... and elsewhere: neighbours must still overlap."""
+"""... and one that is smaller than the photo's detail: its neighbours must still overlap."""
+DETAIL_PX = 0.5
+"""Deviation of a Gaussian that draws the finest detail of the photo [px]."""
 MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
 HAND_LEEWAY = 0.12
@@ -99,7 +101,7 @@ def train_on_photo(
     Raises:
         OptimizationError: A term of the objective is no longer a number.
     """
-    unknowns = _Unknowns(cloud, colors, visibility, config)
+    unknowns = _Unknowns(cloud, colors, visibility, config, camera)
     pairs = _neighbor_pairs(cloud.means)
     tether = _color_tether(visibility)
     wanted = target.permute(2, 0, 1).contiguous()
@@ -138,6 +140,7 @@ class _Unknowns:
         colors: Float[Tensor, "n 3"],
         visibility: Visibility,
         config: TrainConfig,
+        camera: Camera,
     ) -> None:
         self.cloud, self.config = cloud, config
         self.shift = torch.zeros(cloud.count, 3, requires_grad=True)
@@ -159,7 +162,11 @@ class _Unknowns:
         self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
         rim = visibility.shapes_rim
         self.faintest = torch.where(rim, FAINTEST_LOGIT, SOLID_LOGIT)
-        self.smallest = torch.where(rim, LEAST_GROWTH, SOLID_GROWTH)[:, None]
+        # On a face Gaussians lie closer than pixels: smaller ones would only leave gaps.
+        pixel = camera.project(cloud.means)[1] / camera.focal_px
+        useful = (DETAIL_PX * pixel).log()[:, None] - cloud.log_scales
+        solid = useful.clamp(LEAST_GROWTH, SOLID_GROWTH)
+        self.smallest = torch.where(rim[:, None], LEAST_GROWTH, solid)
         leeway = _color_leeway(visibility, cloud.limb)
         self.darkest = (colors - leeway).clamp(0, 1)
         self.lightest = (colors + leeway).clamp(0, 1)

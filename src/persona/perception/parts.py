@@ -60,7 +60,7 @@ def label_parts(picture: Picture, mask: Plane, person: Sighting) -> Int[np.ndarr
 
 
 def _face_rim(figure: Figure, beliefs: list[Plane]) -> Bool[np.ndarray, "h w"]:
-    """Find slivers that pass for hair along a face: its last pixels are as dark, mixed or shaded."""
+    """Find slivers that pass for hair along a face: its last pixels are mixed or shaded."""
     hair = ((np.argmax(beliefs, 0) == HAIR) & figure.inside).astype(np.uint8)
     if figure.face is None:
         return np.zeros(hair.shape, bool)
