@@ -10,16 +10,12 @@ import torch
 from persona.geometry.cameras import photo_camera
 from persona.kernels import rasterize_mesh
 from persona.optimization.dress import vertex_limbs
+from persona.optimization.hair_shell import HEAD_DEPTH_RATIO, hair_shell
 from persona.optimization.hats import Hat
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb
-from persona.optimization.shells import (
-    HEAD_DEPTH_RATIO,
-    WEB_GROUP,
-    BodyLayers,
-    hair_shell,
-    web_shells,
-)
+from persona.optimization.shells import BodyLayers
 from persona.optimization.silhouette import draw_mask, project
+from persona.optimization.webs import WEB_GROUP, web_shells
 
 DEPTH = 2.0
 CAMERA = photo_camera(120, 120, 200.0)

@@ -27,12 +27,14 @@ from persona.optimization.dress import (
     vertex_limbs,
     wears_shoes,
 )
+from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
 from persona.optimization.head import averted_cheek
 from persona.optimization.limbs import Limb
-from persona.optimization.shells import BodyLayers, Shell, hair_shell, web_shells
+from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
 from persona.optimization.view import WorkingView
+from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Part
 

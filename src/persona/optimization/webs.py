@@ -1,0 +1,138 @@
+"""What the body leaves open inside the outline: bags, flared sleeves, the front of a skirt."""
+
+import cv2
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from persona.geometry.cameras import Camera
+from persona.optimization.limbs import LIMB_OF_JOINT
+from persona.optimization.shells import BodyLayers, Shell, inflate, join, sheet, spread
+from persona.optimization.silhouette import project
+
+WEB_MARGIN = 0.003
+"""Half the thickness of a web at its edge, and its distance from what it covers [m]."""
+PALM = 0.03
+"""Thickness of a hand [m]."""
+MIN_PATCH_PX = 2.0
+"""Half-width of the thinnest patch that becomes a web [px]."""
+MIN_PATCH_SHARE = 4e-4
+"""Smaller uncovered patches, as a share of the person's area, are left to the silhouette."""
+WEB_OVERLAP_PX = 3
+"""How far a web reaches over the mesh it hangs on [px]."""
+WEB_GROUP = np.array([0, 0, 0, 1, 2, 1, 2, 0, 0, 3, 3])
+"""By `Limb`: limbs of one group may share a web."""
+LEG_SIDE = np.array([0, 1, 2, 0, 0, 0, 0, 1, 2, 0, 0])
+"""By `Limb`: left leg or right leg, feet included."""
+SKIRT_SHARE = 0.25
+"""Share of thigh and pelvis around a patch from which it may join both legs [-]."""
+LEG_REACH_PX = 30.0
+"""A patch of which some lies farther from both legs is a bag or a coat, not a trouser leg [px]."""
+SKIRT_JOINTS = (0, 1, 2)
+"""Pelvis and hips: what carries the cloth of a skirt's top."""
+WEB_NEIGHBORS = 24
+"""Vertices whose shares a web point averages: enough to span from leg to leg."""
+
+
+def web_shells(
+    mask: np.ndarray,
+    covered: np.ndarray,
+    layers: BodyLayers,
+    *,
+    camera: Camera,
+    vertices: np.ndarray,
+    vertex_weights: np.ndarray,
+) -> list[Shell]:
+    """Close what the body's surface leaves open inside the outline.
+
+    A skirt between two legs, a bag, a flared sleeve: each patch becomes a thin cushion that hangs
+    on the surfaces around it and is carried by the bones of its neighbours.
+
+    Args:
+        mask: Person, bool (h, w).
+        covered: What body and hair already cover, bool (h, w).
+        layers: The dressed body.
+        camera: Camera of the picture.
+        vertices: Dressed body, camera frame [m], (v, 3).
+        vertex_weights: Skinning shares, (v, 55).
+    """
+    missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
+    shells = []
+    for patch in _patches(missing, camera, vertices, vertex_weights):
+        wide = cv2.distanceTransform(patch.astype(np.uint8), cv2.DIST_L2, 5).max() >= MIN_PATCH_PX
+        if not wide or patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
+            continue
+        grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
+        known = grown & layers.covered & np.isfinite(layers.front)
+        middle = spread(layers.front, known, grown)
+        thickness = 0.6 * np.sqrt(inflate(grown)) * float(middle[grown].mean()) / camera.focal_px
+        hand = layers.hidden_hand
+        near = np.minimum(middle - thickness - WEB_MARGIN, hand - WEB_MARGIN)
+        far = np.maximum(middle + thickness + WEB_MARGIN, np.where(np.isinf(hand), 0, hand + PALM))
+        front = sheet(grown, near, camera)
+        back = sheet(grown, far, camera, flip=True)
+        points, faces, _ = join(front, back, mask.shape)
+        if len(faces) == 0:
+            continue
+        weights = _web_weights(points, vertices, vertex_weights)
+        shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
+    return shells
+
+
+def _patches(
+    missing: np.ndarray, camera: Camera, vertices: np.ndarray, vertex_weights: np.ndarray
+) -> list[np.ndarray]:
+    """Part what is missing into patches; what lies between two shanks is parted between them.
+
+    A skirt's patch reaches up to the thighs and joins both legs. One between shanks or feet is a
+    fold of either trouser leg, and would span them like a web when the person walks.
+    """
+    labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
+    pixels = project(vertices, camera)
+    side = LEG_SIDE[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    thigh = vertex_weights[:, list(SKIRT_JOINTS)].sum(1)
+    legs = np.where(side > 0)[0]
+    tree = cKDTree(pixels[legs])
+    patches = []
+    for label in range(1, count + 1):
+        patch = labels == label
+        rows, columns = np.where(patch)
+        distance, nearest = tree.query(np.stack([columns + 0.5, rows + 0.5], 1))
+        owner = side[legs[nearest]]
+        joins = (owner == 1).any() and (owner == 2).any()
+        if joins and thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX:
+            for leg in (1, 2):
+                half = np.zeros_like(patch)
+                half[rows[owner == leg], columns[owner == leg]] = True
+                patches.append(half)
+        else:
+            patches.append(patch)
+    return patches
+
+
+def _web_weights(
+    points: np.ndarray, vertices: np.ndarray, vertex_weights: np.ndarray
+) -> np.ndarray:
+    """Let a web follow the bones around it, but never two limbs that part when the person moves.
+
+    Legs and torso may share a web (that is a skirt). An arm that rests against the torso may not:
+    the web would fan out when the arm is lifted, so it goes with whichever touches it more.
+    """
+    groups = WEB_GROUP[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    nearest = groups[cKDTree(vertices).query(points, 8)[1].ravel()]
+    group = np.bincount(nearest).argmax()
+    members = np.where(groups == group)[0]
+    legs = LEG_SIDE[LIMB_OF_JOINT[vertex_weights[members].argmax(1)]]
+    here = cKDTree(vertices[members]).query(points, 8)[1].ravel()
+    if vertex_weights[members[here]][:, list(SKIRT_JOINTS)].sum(1).mean() < SKIRT_SHARE:
+        leg = np.bincount(legs[here], minlength=3).argmax()
+        members = members[legs == leg] if leg else members
+    distance, ids = cKDTree(vertices[members]).query(points, WEB_NEIGHBORS)
+    share = 1 / (distance + 0.02) ** 2
+    share /= share.sum(1, keepdims=True)
+    weights = np.einsum("nk,nkj->nj", share, vertex_weights[members[ids]])
+    # Cloth around a hand goes with the wrist; fingers would tear it.
+    for wrist, fingers in ((20, slice(25, 40)), (21, slice(40, 55))):
+        weights[:, wrist] += weights[:, fingers].sum(1)
+        weights[:, fingers] = 0
+    return weights
