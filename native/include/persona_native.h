@@ -30,6 +30,7 @@ enum persona_status {
   PERSONA_UNKNOWN_CHANNELS = 4,
   PERSONA_NO_FORWARD = 5, /* backward without the forward it belongs to */
   PERSONA_BAD_INDEX = 6,  /* a face names a vertex that is not there */
+  PERSONA_BAD_WINDOW = 7, /* not inside the picture, or smaller than what slides over it */
 };
 
 /* Instruction sets, slowest first. */
@@ -114,6 +115,22 @@ PERSONA_API int persona_pose_gaussians(
     const int32_t* share_begin, const int32_t* share_bones, const float* shares,
     const float* flesh, const float* bones, float max_stretch, float* means, float* covariances,
     float* normals);
+
+/* Mean structural similarity of two pictures (channels, picture_height, picture_width) in [0, 1],
+ * over all places where an 11 x 11 Gaussian window (sigma 1.5) fits whole inside the compared part,
+ * whose first pixel is (left, top). With `differentiate` the workspace remembers what the backward
+ * pass needs. */
+PERSONA_API int persona_ssim_forward(
+    persona_workspace* workspace, int isa, int threads, int channels, int picture_width,
+    int picture_height, const float* picture, const float* target, int left, int top, int width,
+    int height, int differentiate, float* mean);
+
+/* Its vector-Jacobian product for the picture, all arguments as before. Only the compared part of
+ * grad_picture is written. */
+PERSONA_API int persona_ssim_backward(
+    persona_workspace* workspace, int isa, int threads, int channels, int picture_width,
+    int picture_height, const float* picture, const float* target, int left, int top, int width,
+    int height, const float* grad_mean, float* grad_picture);
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,31 @@ SplatJob splat_job(const persona_workspace& w, const float* features) {
   return job;
 }
 
+// The compared part of two pictures.
+SsimJob ssim_job(int picture_width, int picture_height, const float* picture, const float* target,
+                 int left, int top, int width, int height) {
+  SsimJob job = {};
+  job.row_stride = picture_width;
+  job.plane_stride = static_cast<int64_t>(picture_width) * picture_height;
+  const int64_t first = top * job.row_stride + left;
+  job.width = width, job.height = height;
+  job.picture = picture + first, job.target = target + first;
+  return job;
+}
+
+int ssim_status(int channels, int picture_width, int picture_height, int left, int top, int width,
+                int height) {
+  if (channels < 1 || channels > PERSONA_MAX_CHANNELS) return PERSONA_UNKNOWN_CHANNELS;
+  const bool inside = left >= 0 && top >= 0 && width <= picture_width - left &&
+                      height <= picture_height - top;
+  const bool fits = width > kSsimReach && height > kSsimReach;
+  return inside && fits ? PERSONA_OK : PERSONA_BAD_WINDOW;
+}
+
+int64_t ssim_places(int channels, int width, int height) {
+  return static_cast<int64_t>(channels) * (width - kSsimReach) * (height - kSsimReach);
+}
+
 static_assert(kGaussianChunk % kPoseBlock == 0, "a chunk must not cut a block");
 
 }  // namespace
@@ -190,5 +215,55 @@ int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
   const PoseJob job = {rest,  corners,     share_begin, share_bones, shares, flesh,
                        bones, max_stretch, means,       covariances, normals};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
+  return PERSONA_OK;
+}
+
+int persona_ssim_forward(persona_workspace* workspace, int isa, int threads, int channels,
+                         int picture_width, int picture_height, const float* picture,
+                         const float* target, int left, int top, int width, int height,
+                         int differentiate, float* mean) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  const int status =
+      ssim_status(channels, picture_width, picture_height, left, top, width, height);
+  if (status != PERSONA_OK) return status;
+  persona_workspace& w = *workspace;
+  try {
+    w.ssim_places = 0;
+    const int64_t places = ssim_places(channels, width, height);
+    const int tiles = channels * tiles_along(width - kSsimReach, kSsimColumns) *
+                      tiles_along(height - kSsimReach, kSsimRows);
+    SsimJob job =
+        ssim_job(picture_width, picture_height, picture, target, left, top, width, height);
+    job.sums = w.ssim_sums.hold<double>(tiles);
+    if (differentiate) job.slopes = w.ssim_slopes.hold<float>(3 * places);
+    for_chunks(threads, tiles, [&](int tile, int) { kernels->ssim_forward(job, tile); });
+    double sum = 0.0;
+    for (int tile = 0; tile < tiles; ++tile) sum += job.sums[tile];
+    *mean = static_cast<float>(sum / static_cast<double>(places));
+    if (differentiate) w.ssim_places = places;
+    return PERSONA_OK;
+  } catch (const std::bad_alloc&) {
+    return PERSONA_OUT_OF_MEMORY;
+  }
+}
+
+int persona_ssim_backward(persona_workspace* workspace, int isa, int threads, int channels,
+                          int picture_width, int picture_height, const float* picture,
+                          const float* target, int left, int top, int width, int height,
+                          const float* grad_mean, float* grad_picture) {
+  const KernelTable* kernels = table_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  const int status =
+      ssim_status(channels, picture_width, picture_height, left, top, width, height);
+  if (status != PERSONA_OK) return status;
+  const int64_t places = ssim_places(channels, width, height);
+  if (workspace->ssim_places != places) return PERSONA_NO_FORWARD;
+  SsimJob job = ssim_job(picture_width, picture_height, picture, target, left, top, width, height);
+  job.slopes = workspace->ssim_slopes.get<float>();
+  job.scale = static_cast<float>(*grad_mean / static_cast<double>(places));
+  job.grad_picture = grad_picture + top * job.row_stride + left;
+  for_chunks(threads, channels * tiles_along(width, kSsimColumns) * tiles_along(height, kSsimRows),
+             [&](int tile, int) { kernels->ssim_backward(job, tile); });
   return PERSONA_OK;
 }

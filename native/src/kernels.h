@@ -83,6 +83,22 @@ struct PoseJob {
   float *means, *covariances, *normals;
 };
 
+constexpr int kSsimReach = 10;     // pixels between the ends of the 11 x 11 window
+constexpr int kSsimRows = 32;      // of a tile
+constexpr int kSsimColumns = 256;  // of a tile; what a tile keeps between two blurs fits in L1
+
+// A place of the window is named after its first pixel: there are width - 10 by height - 10.
+struct SsimJob {
+  int width, height;                 // of the compared part [px]
+  int64_t row_stride, plane_stride;  // of the whole pictures [floats]
+  const float *picture, *target;     // first compared pixel of the first channel
+  float* slopes;                     // (channels, 3, places); forward: NULL when nobody asks
+  double* sums;                      // forward only: SSIM summed over each tile of places
+  // Backward only.
+  float scale;          // from slopes to the gradient
+  float* grad_picture;  // its first compared pixel, strides as above
+};
+
 struct KernelTable {
   void (*project_forward)(const ProjectJob&, int64_t begin, int64_t end);
   void (*project_backward)(const ProjectJob&, int64_t begin, int64_t end);
@@ -92,6 +108,8 @@ struct KernelTable {
   void (*splat_reduce)(const ReduceJob&, int64_t begin, int64_t end);
   int64_t (*count_unfinite)(const float* values, int64_t count);
   void (*pose)(const PoseJob&, int64_t begin, int64_t end);
+  void (*ssim_forward)(const SsimJob&, int tile);
+  void (*ssim_backward)(const SsimJob&, int tile);
 };
 
 #define PERSONA_DECLARE_KERNELS(isa)                                    \
@@ -104,10 +122,15 @@ struct KernelTable {
   void splat_reduce(const ReduceJob&, int64_t, int64_t);                \
   int64_t count_unfinite(const float*, int64_t);                        \
   void pose(const PoseJob&, int64_t, int64_t);                          \
+  void ssim_forward(const SsimJob&, int);                               \
+  void ssim_backward(const SsimJob&, int);                              \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
                                    splat_forward,   splat_backward,   splat_reduce, \
-                                   count_unfinite,  pose};               \
+                                   count_unfinite,  pose,             ssim_forward, \
+                                   ssim_backward};                       \
   }
+
+constexpr int tiles_along(int length, int side) { return (length + side - 1) / side; }
 
 // Smallest compiled channel count that holds `channels`.
 constexpr int padded_channels(int channels) {

@@ -9,12 +9,8 @@ namespace persona {
 namespace PERSONA_ISA {
 namespace {
 
-typedef float RowVec __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
-
 constexpr float kShortest = 1e-9f;   // length of a tangent that is divided by [-]
 constexpr float kFlattest = 1e-12f;  // length of a normal that is divided by [-]
-
-PERSONA_INLINE Vec read(const float* column) { return *(const RowVec*)column; }
 
 PERSONA_INLINE Vec root(Vec x) {
 #if defined(__AVX512F__)

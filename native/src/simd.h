@@ -54,6 +54,30 @@ PERSONA_INLINE void store(float* p, const Lanes& a) {
   for (int k = 0; k < kParts; ++k) *(AliasVec*)(p + kWidth * k) = a.part[k];
 }
 
+// One vector from or to anywhere.
+typedef float RowVec __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+
+PERSONA_INLINE Vec read(const float* p) { return *(const RowVec*)p; }
+PERSONA_INLINE void write(float* p, Vec v) { *(RowVec*)p = v; }
+
+// The same for its first `count` lanes, touching no other memory; the others are read as zero.
+PERSONA_INLINE Vec read_first(const float* p, int count) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+#else
+  Vec v = {};
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+PERSONA_INLINE void write_first(float* p, Vec v, int count) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v);
+#else
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+#endif
+}
+
 #define PERSONA_LANE_OPERATOR(op)                                       \
   PERSONA_INLINE Lanes operator op(const Lanes& a, const Lanes& b) {    \
     Lanes r;                                                            \

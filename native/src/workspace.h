@@ -49,12 +49,15 @@ struct persona_workspace {
   persona::Buffer slots, slot_used;
   // Per block of Gaussians.
   persona::Buffer block_summary;
+  // Of the similarity of two pictures: per tile, and per place of the window.
+  persona::Buffer ssim_sums, ssim_slopes;
 
   int64_t gaussian_count = -1;
   int64_t entry_count = 0;
   int64_t visible_count = 0;
   const uint32_t* order = nullptr;
   int channels = 0, width = 0, height = 0, tiles_x = 0, tiles_y = 0;
+  int64_t ssim_places = 0;  // whose slopes are held
 
   int64_t bytes() const;
 };

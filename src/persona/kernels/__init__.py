@@ -4,6 +4,7 @@ from persona.kernels.dispatch import Backend
 from persona.kernels.mesh import rasterize_mesh
 from persona.kernels.posing import Rig, pose_gaussians
 from persona.kernels.projection import project_gaussians, project_oriented
+from persona.kernels.similarity import ssim_planes
 from persona.kernels.splatting import rasterize
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "project_oriented",
     "rasterize",
     "rasterize_mesh",
+    "ssim_planes",
 ]

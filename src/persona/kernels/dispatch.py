@@ -70,6 +70,7 @@ CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "project_oriented": (_native("projection_native"), _reference("projection_reference")),
     "rasterize": (_native("rasterize_native"), _reference("rasterize_reference")),
     "rasterize_mesh": (_native("mesh_native"), _reference("mesh_reference")),
+    "ssim_planes": (_native("similarity_native"), _reference("similarity_reference")),
 }
 """Implementations of every operation, fastest first."""
 

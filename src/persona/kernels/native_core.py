@@ -32,6 +32,7 @@ _STATUS = {
     4: ("too many feature channels", f"draw at most {MAX_CHANNELS} at a time"),
     5: ("a backward pass came without its forward pass", "report this as a bug"),
     6: ("a face names a vertex that does not exist", "check the mesh"),
+    7: ("the compared part is too small or not inside the picture", "report this as a bug"),
 }
 
 
@@ -74,6 +75,8 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
         _INT,
         (_INT, _INT, _LONG, *[_P] * 7, ctypes.c_float, *[_P] * 3),
     ),
+    "persona_ssim_forward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 5, _P)),
+    "persona_ssim_backward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 4, _P, _P)),
 }
 
 
