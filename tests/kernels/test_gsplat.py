@@ -1,4 +1,4 @@
-"""gsplat: reasons and sources anywhere; on a GPU agreement with the reference, value and gradient."""
+"""gsplat: reasons and sources anywhere; on a GPU agreement with the reference."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +180,9 @@ def test_boxes_hold_every_pixel_that_is_drawn(make_scene):
 
 
 def test_boxes_of_what_cannot_be_drawn_are_empty():
-    conics = torch.tensor([[0.0, 0, 0], [1, 2, 1], [-1, 0, -1], [1, 0, 1], [1, 0, 1], [1e-30, 0, 1]])
+    conics = torch.tensor(
+        [[0.0, 0, 0], [1, 2, 1], [-1, 0, -1], [1, 0, 1], [1, 0, 1], [1e-30, 0, 1]]
+    )
     opacities = torch.tensor([1.0, 1, 1, 0, 0.0039, 1])
     assert radii(conics, opacities).tolist() == [[0, 0]] * 5 + [[FAR, 4]]
     assert radii(conics[:0], opacities[:0]).shape == (0, 2)
@@ -217,9 +219,7 @@ def assert_agrees(scene, decided, gpu, *, left=0, top=0):
     camera = scene.camera
     exact = ellipses(scene, "cpu", torch.float64)
     size = (camera.width, camera.height, left, top)
-    sure = decided(
-        exact[0], exact[1], exact[2], exact[4], (left, top, camera.width, camera.height)
-    )
+    sure = decided(exact[0], exact[1], exact[2], exact[4], (left, top, camera.width, camera.height))
     g = torch.Generator().manual_seed(0)
     upstream = torch.randn(scene.features.shape[1], camera.height, camera.width, generator=g)
     weights = (upstream * sure, torch.randn(camera.height, camera.width, generator=g) * sure)

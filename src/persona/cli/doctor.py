@@ -27,7 +27,10 @@ _INSTALL: Final = "install persona again: pip install --force-reinstall -c const
 
 @dataclass(frozen=True)
 class Args:
-    """`persona doctor` takes nothing but the options of every command."""
+    """What `persona doctor` takes."""
+
+    build_cuda: bool = False
+    """First compile gsplat's kernels for this machine's CUDA device; takes minutes, once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Finding:
 def run(args: Args) -> int:
     """Look at everything; return 0 when the main job can be done here."""
     voice = current()
+    if args.build_cuda:
+        _build_cuda()
     findings = [finding for look in LOOKS for finding in _look(look)]
     broken = [finding for finding in findings if not (finding.works or finding.optional)]
     if isinstance(voice, JsonProgress):
@@ -56,6 +61,14 @@ def run(args: Args) -> int:
     else:
         sys.stdout.write(_table(findings))
     return MissingPartError.exit_code if broken else 0
+
+
+def _build_cuda() -> None:
+    from persona.kernels.gsplat_build import build_gsplat
+
+    with current().stage("compile gsplat"):
+        seconds = build_gsplat()
+    current().say(f"gsplat was compiled in {seconds:.0f} s, and need not be again")
 
 
 def _look(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -131,6 +144,20 @@ def look_at_native_core() -> Iterator[Finding]:
         )
     else:
         yield Finding(name="native core", state=reason, works=False, fix=BUILD_FIX)
+
+
+def look_at_gsplat() -> Iterator[Finding]:
+    """Report whether gsplat can draw on CUDA."""
+    from persona.kernels.gsplat_core import BUILD_FIX, INSTALL_FIX, gsplat_version, why_not_gsplat
+
+    reason, version = why_not_gsplat(), gsplat_version()
+    yield Finding(
+        name="gsplat",
+        state=reason or f"{version}, compiled for this device",
+        works=reason is None,
+        fix=INSTALL_FIX if version is None else BUILD_FIX,
+        optional=True,
+    )
 
 
 def look_at_backends() -> Iterator[Finding]:
@@ -216,6 +243,7 @@ LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     look_at_machine,
     look_at_torch,
     look_at_native_core,
+    look_at_gsplat,
     look_at_backends,
     look_at_libraries,
     look_at_perception,

@@ -22,7 +22,9 @@ from persona.kernels.gsplat_core import (
     INSTALL_FIX,
     LARGEST_KEPT,
     build_folder,
+    extension_file,
     gsplat_version,
+    keep_loaded,
 )
 
 _CHANNEL_KERNEL: Final = re.compile(r"^[ \t]*__(?:INS|LAUNCH_KERNEL)__\((\d+)\)[ \t]*\n", re.M)
@@ -50,8 +52,10 @@ def build_gsplat() -> float:
     objects = folder / "objects"
     objects.mkdir()
     module = _compile(sources, objects)
-    os.replace(Path(str(module.__file__)), folder / f"{EXTENSION}.so")
+    os.replace(Path(str(module.__file__)), extension_file(version))
     shutil.rmtree(objects)
+    # It is loaded already, and a process can load it only once.
+    keep_loaded(extension_file(version), module)
     return time.perf_counter() - start
 
 
@@ -97,7 +101,7 @@ def _compile(sources: Path, folder: Path) -> ModuleType:
     files = sorted((*(sources / "csrc").glob("*.cu"), *(sources / "csrc").glob("*.cpp")))
     try:
         with _interpreter_on_path():
-            return cpp_extension.load(
+            module = cpp_extension.load(
                 EXTENSION,
                 [str(file) for file in (*files, sources / "ext.cpp")],
                 extra_cflags=["-O3", "-Wno-attributes"],
@@ -115,6 +119,8 @@ def _compile(sources: Path, folder: Path) -> ModuleType:
             why=str(error).strip()[-2000:],
             fix="nvcc, the compiler and torch must fit together: see torch.version.cuda",
         ) from error
+    assert isinstance(module, ModuleType)  # a path only for what is no Python module
+    return module
 
 
 @contextlib.contextmanager

@@ -89,12 +89,18 @@ def gsplat_library() -> ModuleType:
         raise BackendError("gsplat cannot be used", why=reason, fix="run `persona doctor`")
     file = extension_file(gsplat_version() or "")
     try:
-        _loaded[file] = load_extension(file)
+        module = load_extension(file)
     except ImportError as error:
         raise BackendError(
             "gsplat's compiled kernels do not load", why=str(error), fix=BUILD_FIX
         ) from error
-    return _loaded[file]
+    keep_loaded(file, module)
+    return module
+
+
+def keep_loaded(file: Path, module: ModuleType) -> None:
+    """Let `gsplat_library` give this module from now on."""
+    _loaded.setdefault(file, module)
 
 
 def load_extension(file: Path) -> ModuleType:
