@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import importlib.metadata
+import itertools
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import persona
-from persona.core.errors import MissingPartError, PersonaError
+from persona.core.errors import BackendError, MissingPartError, PersonaError
 from persona.core.progress import JsonProgress, current
 
 NEEDED_MEMORY: Final = 3 * 10**9
@@ -161,22 +162,26 @@ def look_at_gsplat() -> Iterator[Finding]:
 
 
 def look_at_backends() -> Iterator[Finding]:
-    """Report, for each hot loop, what would run it and why nothing faster does."""
+    """Report, for each hot loop, what would run it and why nothing before it does."""
     import torch
 
-    from persona.kernels.dispatch import CANDIDATES
+    from persona.kernels.dispatch import CANDIDATES, choose
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for operation, candidates in CANDIDATES.items():
-        reasons = [(c.backend.value, c.why_not(device, torch.float32)) for c in candidates]
-        chosen = next((backend for backend, reason in reasons if reason is None), None)
-        refused = "; ".join(reason for _, reason in reasons if reason is not None)
-        yield Finding(
-            name=operation,
-            state=(chosen or "nothing") + (f" ({refused})" if refused else ""),
-            works=chosen is not None,
-            fix=_INSTALL,
-        )
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    try:
+        for device, operation in itertools.product(devices, CANDIDATES):
+            choice = choose(operation, torch.device(device), torch.float32)
+            who = choice.candidate.backend.value if choice.candidate else "nothing"
+            who += ", as PERSONA_BACKEND asks" if choice.asked else ""
+            yield Finding(
+                name=operation if device == "cpu" else f"{operation} on {device}",
+                state=who + (f" ({'; '.join(choice.refused)})" if choice.refused else ""),
+                works=choice.candidate is not None,
+                fix=_INSTALL if device == "cpu" else "persona doctor --build-cuda",
+                optional=device != "cpu",
+            )
+    except BackendError as error:
+        yield Finding(name="backends", state=error.what, works=False, fix=error.fix)
 
 
 def look_at_libraries() -> Iterator[Finding]:

@@ -117,24 +117,50 @@ def implementation(
         BackendError: Nothing suitable, or the core is not built; the message lists every
             candidate and its reason.
     """
+    choice = choose(op, device, dtype, backend=backend)
+    if choice.candidate is not None:
+        log.debug("%s on %s in %s: %s", op, device, dtype, choice.candidate.backend.value)
+        return getattr(importlib.import_module(choice.candidate.module), op)
+    raise BackendError(
+        f"no backend for {op} on {device} in {dtype}"
+        + (f" (asked for {choice.asked.value})" if choice.asked else ""),
+        why="; ".join(choice.refused) or "that backend does not implement this operation",
+        fix=f"run `persona doctor`; {BACKEND_VARIABLE}=reference is a thousand times slower",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Who would do an operation, and why nobody before them."""
+
+    asked: Backend | None
+    """The backend that an argument or the environment insists on."""
+    candidate: Candidate | None
+    """Who does it; None when nobody can."""
+    refused: tuple[str, ...]
+    """Why the candidates before it cannot, fastest first."""
+
+
+def choose(
+    op: str, device: torch.device, dtype: torch.dtype, *, backend: Backend | None = None
+) -> Choice:
+    """Go through the table as `implementation` does, and tell instead of raising.
+
+    Raises:
+        BackendError: The environment names a backend that does not exist.
+    """
     asked = backend or _backend_from_environment(op)
-    reasons = []
+    refused = []
     for candidate in CANDIDATES[op]:
         if asked is not None and candidate.backend is not asked:
             continue
         reason = candidate.why_not(device, dtype)
         if reason is None:
-            log.debug("%s on %s in %s: %s", op, device, dtype, candidate.backend.value)
-            return getattr(importlib.import_module(candidate.module), op)
-        reasons.append(reason)
+            return Choice(asked=asked, candidate=candidate, refused=tuple(refused))
+        refused.append(reason)
         if candidate.suits(device, dtype):
             break
-    raise BackendError(
-        f"no backend for {op} on {device} in {dtype}"
-        + (f" (asked for {asked.value})" if asked else ""),
-        why="; ".join(reasons) or "that backend does not implement this operation",
-        fix=f"run `persona doctor`; {BACKEND_VARIABLE}=reference is a thousand times slower",
-    )
+    return Choice(asked=asked, candidate=None, refused=tuple(refused))
 
 
 def _backend_from_environment(op: str) -> Backend | None:
