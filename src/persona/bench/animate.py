@@ -8,9 +8,9 @@ import torch
 
 from persona.avatar import Avatar
 from persona.bench.cases import BenchConfig
-from persona.bench.clock import Marks, instruction_set, median_ms
+from persona.bench.clock import Marks, instruction_set, lap_times
 from persona.bench.contestants import Contestant
-from persona.bench.rows import Row
+from persona.bench.rows import Row, one_way
 from persona.bench.scenes import SWING_FRAMES, body_avatar, swinging_params
 from persona.core.moving import moved
 from persona.geometry.cameras import Camera
@@ -50,7 +50,7 @@ def time_animation(config: BenchConfig) -> Iterator[Row]:
             if contestant.backend is Backend.NATIVE:
                 calls[f"player {contestant.label}"] = partial(_timed, film.play, contestant)
         with torch.no_grad():
-            times = median_ms(calls, rounds=config.rounds)
+            laps = lap_times(calls, rounds=config.rounds)
         row = partial(
             Row,
             gaussians=avatar.count,
@@ -58,17 +58,23 @@ def time_animation(config: BenchConfig) -> Iterator[Row]:
             channels=COLORS,
             sigma=0.0 if config.avatar else case.sigma,
             threads=config.threads,
-            step_ms=None,
         )
         for contestant in config.contestants:
             who = {"backend": contestant.backend.value, "isa": contestant.isa}
-            parts = zip(PARTS, times[f"parts {contestant.label}"], strict=False)
-            rows = {f"animate.{part}": time_ms for part, time_ms in parts}
+            found = {
+                f"animate.{part}": [[t] for t in lap]
+                for part, lap in _by_part(laps[f"parts {contestant.label}"])
+            }
             for name, call in (("animate", "whole"), ("animate.player", "player")):
-                for time_ms in times.get(f"{call} {contestant.label}", ()):
-                    rows[name] = time_ms
-            for name in sorted(rows):
-                yield row(name=name, forward_ms=rows[name], **who)
+                if f"{call} {contestant.label}" in laps:
+                    found[name] = laps[f"{call} {contestant.label}"]
+            for name in sorted(found):
+                yield row(name=name, times=one_way(found[name]), **who)
+
+
+def _by_part(laps: list[list[float]]) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Yield each part that was timed with its times; the twin has one less."""
+    yield from zip(PARTS, zip(*laps, strict=True), strict=False)
 
 
 def _timed(work: Callable[[Marks], None], contestant: Contestant, mark: Marks) -> None:

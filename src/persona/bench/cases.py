@@ -1,7 +1,7 @@
 """Case: how many Gaussians, how large a picture, how many channels; and how long to measure."""
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from persona.bench.contestants import Contestant
@@ -53,6 +53,11 @@ ANIMATE_CASES = (
 )
 
 
+def gate_cases(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Leave out studio avatars: a gate that takes minutes is not run."""
+    return tuple(case for case in cases if case.gaussians <= STANDARD)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchConfig:
     """What to measure, with whom, and how long."""
@@ -65,7 +70,7 @@ class BenchConfig:
     """Times that count; the median of them is told."""
     avatar: Path | None = None
     """A trained avatar to use in place of the open body."""
-    threads: int = field(default=1)
+    threads: int = 1
     """CPU threads."""
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ Marks = Callable[[], None]
 """Called at the end of each timed part."""
 
 
-def median_ms(
+def lap_times(
     calls: Mapping[str, Callable[[Marks], object]], *, rounds: int, warm_up: int = WARM_UP
-) -> dict[str, list[float]]:
+) -> dict[str, list[list[float]]]:
     """Time calls in turns, so that a busy moment of the machine falls on all of them.
 
     Args:
@@ -29,7 +28,7 @@ def median_ms(
         warm_up: Times before them that do not.
 
     Returns:
-        For each name the median of each of its parts [ms].
+        For each name the times of its parts, round by round [ms].
     """
     laps: dict[str, list[list[float]]] = {name: [] for name in calls}
     for index in range(warm_up + rounds):
@@ -37,10 +36,7 @@ def median_ms(
             times = _laps(call)
             if index >= warm_up:
                 laps[name].append(times)
-    return {
-        name: [1e3 * statistics.median(part) for part in zip(*rows, strict=True)]
-        for name, rows in laps.items()
-    }
+    return laps
 
 
 @contextmanager
@@ -71,4 +67,4 @@ def _laps(call: Callable[[Marks], object]) -> list[float]:
 
     mark()
     call(mark)
-    return [end - start for start, end in itertools.pairwise(marks)]
+    return [1e3 * (end - start) for start, end in itertools.pairwise(marks)]

@@ -1,8 +1,45 @@
 """Row: one measurement, as a line of the table and as an object for programs."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """What the rounds of one case took."""
+
+    forward_ms: float
+    """The way there, median."""
+    step_ms: float | None
+    """There and back, with all that a step of training needs; None where there is no way back."""
+    best_forward_ms: float
+    """The fastest round: what other work on the machine disturbed least."""
+    best_step_ms: float | None
+    """The fastest round, there and back."""
+
+
+def one_way(laps: Sequence[Sequence[float]]) -> Times:
+    """Sum up rounds whose parts are all on the way there [ms]."""
+    forward = [sum(parts) for parts in laps]
+    return Times(
+        forward_ms=statistics.median(forward),
+        step_ms=None,
+        best_forward_ms=min(forward),
+        best_step_ms=None,
+    )
+
+
+def there_and_back(laps: Sequence[Sequence[float]]) -> Times:
+    """Sum up rounds of two parts, the way there and the rest of a step [ms]."""
+    forward, step = [parts[0] for parts in laps], [sum(parts) for parts in laps]
+    return Times(
+        forward_ms=statistics.median(forward),
+        step_ms=statistics.median(step),
+        best_forward_ms=min(forward),
+        best_step_ms=min(step),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,22 +62,20 @@ class Row:
     """Standard deviation over spacing of neighbours; 0 for a trained avatar."""
     threads: int
     """CPU threads."""
-    forward_ms: float
-    """The way there."""
-    step_ms: float | None
-    """There and back, with all that a step of training needs; None where there is no way back."""
+    times: Times
+    """How long it took."""
 
     @property
     def fps(self) -> float:
         """Times a second: whole steps where there are steps in the name, else forward passes."""
-        time_ms = self.step_ms if self.name == "train" and self.step_ms else self.forward_ms
-        return 1e3 / time_ms
+        whole_step = self.times.step_ms if self.name == "train" else None
+        return 1e3 / (whole_step or self.times.forward_ms)
 
     def plain(self) -> dict[str, Any]:
         """Give the row for JSON, times rounded to a microsecond."""
         values = asdict(self)
-        values["forward_ms"] = round(self.forward_ms, 3)
-        values["step_ms"] = None if self.step_ms is None else round(self.step_ms, 3)
+        for name, time_ms in values.pop("times").items():
+            values[name] = None if time_ms is None else round(time_ms, 3)
         return {**values, "fps": round(self.fps, 2)}
 
 
@@ -55,6 +90,8 @@ _COLUMNS = (
     ("threads", "{:>7}"),
     ("forward_ms", "{:>10}"),
     ("step_ms", "{:>9}"),
+    ("best_forward_ms", "{:>15}"),
+    ("best_step_ms", "{:>12}"),
     ("fps", "{:>8}"),
 )
 

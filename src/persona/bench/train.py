@@ -8,9 +8,9 @@ from torch import Tensor
 
 from persona.avatar import Avatar
 from persona.bench.cases import BenchConfig, Case
-from persona.bench.clock import Marks, instruction_set, median_ms
+from persona.bench.clock import Marks, instruction_set, lap_times
 from persona.bench.contestants import Contestant
-from persona.bench.rows import Row
+from persona.bench.rows import Row, there_and_back
 from persona.bench.scenes import body_avatar, quats_from_normals, swinging_params
 from persona.geometry.cameras import Camera
 from persona.images.similarity import person_box
@@ -40,12 +40,11 @@ def time_training(config: BenchConfig) -> Iterator[Row]:
             if contestant.backend is not Backend.REFERENCE or case.twin_ends_in_seconds
         ]
         iterations = {c: _Iteration(avatar, case, c, config.threads) for c in contestants}
-        times = median_ms(
+        laps = lap_times(
             {c.label: partial(_timed, iteration, c) for c, iteration in iterations.items()},
             rounds=config.rounds,
         )
         for contestant in contestants:
-            forward, rest = times[contestant.label]
             yield Row(
                 name="train",
                 backend=contestant.backend.value,
@@ -55,8 +54,7 @@ def time_training(config: BenchConfig) -> Iterator[Row]:
                 channels=case.channels,
                 sigma=0.0 if config.avatar else case.sigma,
                 threads=config.threads,
-                forward_ms=forward,
-                step_ms=forward + rest,
+                times=there_and_back(laps[contestant.label]),
             )
 
 

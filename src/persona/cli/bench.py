@@ -107,16 +107,18 @@ def _config(args: Args, threads: int) -> "BenchConfig":
     from persona.bench import cases
     from persona.bench.contestants import contestants_here
 
-    every_isa = args.gate or args.save_baseline
+    gated = args.gate or args.save_baseline
     listed = {
         "raster": cases.RASTER_CASES,
         "train": cases.TRAIN_CASES,
         "animate": cases.ANIMATE_CASES,
     }[args.workload]
+    if gated:
+        listed = cases.gate_cases(listed)
     chosen = (args.gaussians, args.size, args.channels, args.sigma)
     return cases.BenchConfig(
         cases=cases.cases_of(*chosen) if any(chosen) or args.avatar else listed,
-        contestants=contestants_here(args.devices, isas="all" if every_isa else args.isas),
+        contestants=contestants_here(args.devices, isas="all" if gated else args.isas),
         rounds=args.rounds,
         avatar=args.avatar,
         threads=threads,
