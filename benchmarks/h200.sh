@@ -15,6 +15,8 @@ out=$2
 mkdir -p "$out" build
 export OMP_WAIT_POLICY=PASSIVE PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
 PYTHON=${PYTHON:-python3}
+# torch takes the folder above nvcc, which is no toolkit where nvcc is a wrapper.
+if [ -z "${CUDA_HOME:-}" ] && [ -d /usr/local/cuda ]; then export CUDA_HOME=/usr/local/cuda; fi
 
 if [ "$wheels" != - ]; then
   # Unpacked, not installed: nothing of the machine's own packages is touched.
@@ -45,10 +47,10 @@ persona doctor 2>&1 | tee "$out/doctor.txt" | grep -E "torch|CUDA|native|gsplat|
 echo "== gsplat against the reference"
 failed=0
 # Other versions of torch and numpy than the pinned ones may warn.
-"$PYTHON" -m pytest tests/kernels/test_gsplat.py -q -p no:cacheprovider \
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$PYTHON" -m pytest tests/kernels/test_gsplat.py -q -p no:cacheprovider \
   -o addopts="--import-mode=importlib" -o filterwarnings=default \
   >"$out/tests.txt" 2>&1 || failed=1
-tail -40 "$out/tests.txt"
+grep -vE "^[0-9.]+s (call|setup)" "$out/tests.txt" | tail -60
 
 echo "== times"
 {
@@ -59,25 +61,6 @@ echo "== times"
 } 2>&1 | tee "$out/bench.txt"
 
 echo "== where a frame goes"
-"$PYTHON" - >"$out/frame_profile.txt" 2>&1 <<'PY' || true
-import torch
-from torch.profiler import ProfilerActivity, profile
-
-from persona.bench.scenes import body_avatar, swinging_params
-from persona.core.moving import moved
-
-avatar = body_avatar(167_000).to("cuda")
-params, camera = moved(swinging_params(3), "cuda"), avatar.photo_camera.scaled(2)
-with torch.no_grad():
-    for _ in range(5):
-        avatar.render(params, camera)
-    torch.cuda.synchronize()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
-        for _ in range(10):
-            avatar.render(params, camera)
-        torch.cuda.synchronize()
-for order in ("cuda_time_total", "self_cpu_time_total"):
-    print(seen.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
-PY
+"$PYTHON" benchmarks/frame_profile.py 167000 1024 >"$out/frame_profile.txt" 2>&1 || true
 head -40 "$out/frame_profile.txt"
 exit "$failed"

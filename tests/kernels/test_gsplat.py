@@ -120,12 +120,12 @@ def _of_gsplat():
     return [c for entries in CANDIDATES.values() for c in entries if c.backend is Backend.GSPLAT]
 
 
-@pytest.mark.parametrize("part", ["gsplat", "a CUDA device", "nvcc", "ninja"])
+@pytest.mark.parametrize("part", ["gsplat", "a CUDA device", "include/cuda_runtime.h", "ninja"])
 def test_building_names_the_part_that_is_missing(part, pretend, monkeypatch, tmp_path):
     pretend(device=part != "a CUDA device", version=None if part == "gsplat" else "1.5.3")
-    (tmp_path / "bin").mkdir()
-    if part != "nvcc":
-        (tmp_path / "bin" / "nvcc").touch()
+    for file in {"bin/nvcc", "include/cuda_runtime.h"} - {part}:
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
     monkeypatch.setattr(gsplat_build.cpp_extension, "CUDA_HOME", str(tmp_path))
     monkeypatch.setattr(gsplat_build.cpp_extension, "is_ninja_available", lambda: part != "ninja")
     with pytest.raises(MissingPartError, match=f"{part} is missing") as caught:

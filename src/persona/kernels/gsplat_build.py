@@ -143,8 +143,13 @@ def _check_parts() -> str:
             "a CUDA device", "build on the machine that has one, with a torch made for CUDA"
         )
     home = cpp_extension.CUDA_HOME
-    if home is None or not (Path(home) / "bin" / "nvcc").is_file():
-        raise _missing("nvcc", f"install the CUDA {torch.version.cuda} toolkit, or set CUDA_HOME")
+    # Where nvcc is a wrapper, torch takes a folder for the toolkit that holds no headers.
+    parts = ("bin/nvcc", "include/cuda_runtime.h")
+    if home is None or not all((Path(home) / part).is_file() for part in parts):
+        raise _missing(
+            f"the CUDA toolkit with {' and '.join(parts)}",
+            f"install that of CUDA {torch.version.cuda}, or set CUDA_HOME to its folder",
+        )
     with _interpreter_on_path():
         if not cpp_extension.is_ninja_available():
             raise _missing("ninja", "pip install ninja")
