@@ -13,8 +13,7 @@ from persona.bench.contestants import Contestant
 from persona.bench.rows import Row, there_and_back
 from persona.bench.scenes import body_avatar, quats_from_normals, swinging_params
 from persona.geometry.cameras import Camera
-from persona.images.similarity import person_box
-from persona.images.similarity import ssim as structural_similarity
+from persona.images.similarity import person_box, ssim
 from persona.kernels import Backend, project_oriented, rasterize
 from persona.rendering.camera_paths import MARGIN, fit_camera
 
@@ -61,8 +60,13 @@ def time_training(config: BenchConfig) -> Iterator[Row]:
 def dissimilarity(drawn: Tensor, target: Tensor) -> Tensor:
     """Compare two pictures (c, h, w): L1 of all channels and SSIM of the colours."""
     absolute = (drawn - target).abs().mean()
-    colors = (picture[:COLORS].permute(1, 2, 0) for picture in (drawn, target))
-    return (1 - SSIM_SHARE) * absolute + SSIM_SHARE * (1 - structural_similarity(*colors))
+    alike = structural_similarity(drawn[:COLORS], target[:COLORS])
+    return (1 - SSIM_SHARE) * absolute + SSIM_SHARE * (1 - alike)
+
+
+def structural_similarity(drawn: Tensor, target: Tensor) -> Tensor:
+    """Give the SSIM of two pictures (c, h, w)."""
+    return ssim(drawn.permute(1, 2, 0), target.permute(1, 2, 0))
 
 
 def _timed(iteration: "_Iteration", contestant: Contestant, mark: Marks) -> None:

@@ -107,12 +107,9 @@ def _check_settings(camera: Camera, eps2d: float, near: float, threads: int | No
             why="eps2d must be finite and not negative, near finite and positive",
             fix="leave them at their defaults",
         )
-    T = camera.T_camera_world
-    # Looking at a number on a GPU would make it wait.
-    known_wrong = T.device.type == "cpu" and not torch.isfinite(T).all()
-    if T.shape != (4, 4) or known_wrong:
+    if camera.T_camera_world.shape != (4, 4) or not torch.isfinite(camera.T_camera_world).all():
         raise InputError(
-            f"T_camera_world has shape {tuple(T.shape)} or is not finite",
+            f"T_camera_world has shape {tuple(camera.T_camera_world.shape)} or is not finite",
             why="it must be a rigid 4 x 4 transform",
             fix="make it with geometry.cameras.look_at",
         )
