@@ -195,3 +195,9 @@ def test_the_rig_is_made_once_and_anew_for_a_changed_avatar(avatar):
     assert other.rig is not avatar.rig
     shift = other.pose(rest_params()).means - avatar.pose(rest_params()).means
     torch.testing.assert_close(shift, torch.full_like(shift, 0.01), rtol=0, atol=1e-5)
+
+
+def test_an_avatar_that_moves_nowhere_poses_the_same(avatar, make_pose):
+    there = avatar.to("cpu")
+    assert there.body is avatar.body
+    assert torch.equal(there.pose(make_pose(0)).means, avatar.pose(make_pose(0)).means)

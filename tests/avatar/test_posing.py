@@ -121,7 +121,7 @@ def test_expressions_move_faces_and_no_shell(avatar):
 def test_a_corrective_that_is_far_from_a_shell_does_not_reach_it_through_corner_zero(avatar):
     rig = avatar.rig
     flesh = torch.full((rig.vertex_count, 3), 0.1)
-    for backend in Backend:
+    for backend in (Backend.REFERENCE, Backend.NATIVE):
         means, _, _ = pose_gaussians(rig, flesh, torch.eye(4).repeat(55, 1, 1), backend=backend)
         moved = (means - rig.means).norm(dim=1)
         assert moved[avatar.binding.face_ids < 0].max() < 1e-6

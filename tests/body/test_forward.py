@@ -8,8 +8,14 @@ import pytest
 import torch
 
 from persona.body import load_body
+from persona.body.correctives import pose_correctives
 from persona.body.skeleton import JOINT_IDS, JOINT_NAMES, PARENTS, joint_limits, mirror_pose
-from persona.body.skinning import skin_covariances, skin_points
+from persona.body.skinning import (
+    bone_transforms,
+    chain_by_doubling,
+    skin_covariances,
+    skin_points,
+)
 from persona.core.errors import InputError
 from persona.geometry.rotations import axis_angle_to_matrix
 from persona.records.body_params import rest_params
@@ -157,6 +163,17 @@ def test_gradient_agrees_with_finite_differences(body):
         return wide.forward(replace(params.with_full_pose(full_pose), **doubled)).vertices
 
     assert torch.autograd.gradcheck(evaluate, (pose,), eps=1e-6, atol=1e-6, fast_mode=True)
+
+
+def test_the_short_way_that_a_gpu_takes_is_the_same(body):
+    g = torch.Generator().manual_seed(4)
+    rotations = axis_angle_to_matrix(0.5 * torch.randn(3, 55, 3, generator=g))
+    joints = body.joints_template.expand(3, -1, -1)
+    chained = chain_by_doubling(rotations, joints)
+    torch.testing.assert_close(chained, bone_transforms(rotations, joints), rtol=0, atol=2e-6)
+    bulges = (rotations - torch.eye(3)).flatten(1) @ body._dense_correctives
+    expected = pose_correctives(body.correctives, rotations, body.vertex_count)
+    torch.testing.assert_close(bulges.reshape(expected.shape), expected, rtol=0, atol=1e-6)
 
 
 def test_limits_are_mirror_images_and_hold_the_rest_pose():

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -55,3 +56,60 @@ def test_a_missing_system_library_names_its_package(library, monkeypatch):
     (finding,) = doctor.look_at_libraries()
     assert not finding.works
     assert finding.fix.endswith("apt-get install libnone9")
+
+
+def test_every_operation_tells_who_does_it_and_why_nobody_else(capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^ok  rasterize +native$", out, re.M)
+    assert re.search(r"^--  gsplat +gsplat needs a CUDA device", out, re.M)
+    monkeypatch.setenv("PERSONA_BACKEND", "reference")
+    assert main(["doctor"]) == 0
+    assert re.search(
+        r"^ok  rasterize +reference, as PERSONA_BACKEND asks", capsys.readouterr().out, re.M
+    )
+    monkeypatch.setenv("PERSONA_BACKEND", "gsplat")
+    assert main(["doctor"]) == 3
+    out = capsys.readouterr().out
+    asked = r"nothing, as PERSONA_BACKEND asks \(gsplat does not run on cpu\)"
+    assert re.search(rf"^NO  rasterize +{asked}", out, re.M)
+    assert re.search(r"^ok  pose_gaussians +native$", out, re.M)
+    monkeypatch.setenv("PERSONA_BACKEND", "warp")
+    assert main(["doctor"]) == 3
+    assert "PERSONA_BACKEND is 'warp'" in capsys.readouterr().out
+
+
+def test_on_cuda_what_is_not_compiled_is_told_and_does_not_stop_the_main_job(monkeypatch, capsys):
+    import torch
+
+    from persona.kernels import gsplat_core
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(gsplat_core, "gsplat_version", lambda: "1.5.3")
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(
+        r"^ok  pose_gaussians on cuda +reference \(native does not run on cuda\)", out, re.M
+    )
+    assert re.search(r"^--  rasterize on cuda +nothing \(.*gsplat 1.5.3 is not compiled", out, re.M)
+    assert "fix: persona doctor --build-cuda" in out
+    assert "persona works here" in out
+
+
+def test_building_is_told_with_its_time_or_refused_with_what_is_missing(monkeypatch, capsys):
+    from persona.kernels import gsplat_build
+
+    monkeypatch.setattr(gsplat_build, "gsplat_version", lambda: None)
+    assert main(["doctor", "--build-cuda"]) == 3
+    assert "the package gsplat is missing" in capsys.readouterr().err
+    monkeypatch.setattr(gsplat_build, "build_gsplat", lambda: 41.2)
+    assert main(["doctor", "--build-cuda"]) == 0
+    captured = capsys.readouterr()
+    assert "compile gsplat ..." in captured.err
+    assert "gsplat was compiled in 41 s" in captured.err
+    assert "persona works here" in captured.out

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from persona.avatar.binding import Binding
 from persona.avatar.posing import CanonicalGaussians, rig_of
 from persona.body import SmplxBody, load_body
+from persona.core.moving import moved
 from persona.geometry.cameras import Camera, photo_camera
 from persona.kernels import Rig, pose_gaussians
 from persona.records.body_fit import Identity
@@ -73,8 +75,9 @@ class Avatar:
 
     @cached_property
     def body(self) -> SmplxBody:
-        """The body file the avatar stands on."""
-        return load_body()
+        """The body file the avatar stands on, where the avatar is."""
+        device, body = self.canonical.means.device, load_body()
+        return body if device.type == "cpu" else body.to(device)
 
     @cached_property
     def rig(self) -> Rig:
@@ -94,11 +97,16 @@ class Avatar:
         pose[0, 2], pose[1, 2] = LEGS_APART, -LEGS_APART
         return replace(params, betas=self.identity.betas, body_pose=pose)
 
+    def to(self, device: torch.device | str) -> "Avatar":
+        """Give the same avatar on another device, where it is then posed and drawn."""
+        return moved(self, device)
+
     def pose(self, params: BodyParams) -> Gaussians:
         """Put the person into a pose.
 
         Args:
-            params: One pose without batch axes. Its betas are ignored: the avatar keeps its own.
+            params: One pose without batch axes, on the avatar's device. Its betas are ignored: the
+                avatar keeps its own.
 
         Returns:
             Gaussians in the world frame.

@@ -57,3 +57,17 @@ def pose_correctives(
         rows = [block.directions.reshape(-1, 9) @ features[block.joint] for block in blocks]
         offsets = offsets.index_add(0, ids, torch.cat(rows).reshape(-1, 3, batch))
     return offsets.permute(2, 0, 1).contiguous()
+
+
+def dense_directions(
+    blocks: tuple[CorrectiveBlock, ...], joint_count: int, vertex_count: int
+) -> Float[Tensor, "k w"]:
+    """Give all blocks as one matrix: rows are the entries of all ``R - I``, columns coordinates.
+
+    Eighty megabytes for the open body, nearly all of them zeros.
+    """
+    like = blocks[0].directions if blocks else torch.zeros(0)
+    dense = like.new_zeros(joint_count, 9, vertex_count, 3)
+    for block in blocks:
+        dense[block.joint][:, block.vertex_ids] = block.directions.permute(2, 0, 1)
+    return dense.reshape(joint_count * 9, vertex_count * 3)

@@ -1,7 +1,7 @@
 """SmplxBody: an SMPL-X model as tensors, and the posed body it gives."""
 
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from torch import Tensor
 from persona.body.correctives import (
     CorrectiveBlock,
     blocks_at,
+    dense_directions,
     pose_correctives,
 )
 from persona.body.face_units import FaceUnits
@@ -18,6 +19,7 @@ from persona.body.regions import Regions
 from persona.body.skeleton import PARENTS, bone_group_matrix
 from persona.body.skinning import blend_transforms, bone_transforms
 from persona.core.checks import check_shape
+from persona.core.moving import moved
 from persona.core.types import Faces
 from persona.geometry.rotations import axis_angle_to_matrix
 from persona.records.body_params import BodyParams
@@ -214,8 +216,7 @@ class SmplxBody:
 
     def to(self, target: torch.device | torch.dtype | str) -> "SmplxBody":
         """Move every tensor to a device, or give every floating point tensor another precision."""
-        moved = {f.name: _to(getattr(self, f.name), target) for f in fields(self)}
-        return replace(self, **moved)
+        return moved(self, target)
 
     def _coefficients(self, params: BodyParams) -> Float[Tensor, "*batch c"]:
         """Put betas and expression side by side, zero where fewer are given than we have."""
@@ -226,8 +227,17 @@ class SmplxBody:
 
     def _bulges(self, rotations: Tensor) -> Tensor:
         flat = rotations.reshape(-1, *rotations.shape[-3:])
-        bulges = pose_correctives(self.correctives, flat, self.vertex_count)
+        if flat.is_cuda:
+            # One product with what is mostly zeros takes less than launching a block's work.
+            eye = torch.eye(3, dtype=flat.dtype, device=flat.device)
+            bulges = (flat - eye).flatten(1) @ self._dense_correctives
+        else:
+            bulges = pose_correctives(self.correctives, flat, self.vertex_count)
         return bulges.reshape(*rotations.shape[:-3], -1, 3)
+
+    @cached_property
+    def _dense_correctives(self) -> Float[Tensor, "k w"]:
+        return dense_directions(self.correctives, len(self.parents), self.vertex_count)
 
     def _shape_joint_dirs(self, betas: Tensor) -> Float[Tensor, "55 3 s"]:
         return self.joint_dirs[..., : betas.shape[-1]]
@@ -272,19 +282,3 @@ def _bend(params: BodyParams, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
 def _translated(bones: Tensor, transl: Tensor) -> Tensor:
     shift = torch.nn.functional.pad(transl[..., None], (3, 0, 0, 1))
     return bones + shift[..., None, :, :]
-
-
-def _to(value: Any, target: torch.device | torch.dtype | str) -> Any:
-    if isinstance(value, Tensor):
-        # Ids stay whole numbers whatever precision is asked for.
-        stays = isinstance(target, torch.dtype) and not value.is_floating_point()
-        return value if stays else value.to(target)
-    if isinstance(value, tuple):
-        return tuple(_to(entry, target) for entry in value)
-    if isinstance(value, dict):
-        return {key: _to(entry, target) for key, entry in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{f.name: _to(getattr(value, f.name), target) for f in fields(value)}
-        )
-    return value

@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import importlib.metadata
+import itertools
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import persona
-from persona.core.errors import MissingPartError, PersonaError
+from persona.core.errors import BackendError, MissingPartError, PersonaError
 from persona.core.progress import JsonProgress, current
 
 NEEDED_MEMORY: Final = 3 * 10**9
@@ -27,7 +28,10 @@ _INSTALL: Final = "install persona again: pip install --force-reinstall -c const
 
 @dataclass(frozen=True)
 class Args:
-    """`persona doctor` takes nothing but the options of every command."""
+    """What `persona doctor` takes."""
+
+    build_cuda: bool = False
+    """First compile gsplat's kernels for this machine's CUDA device; takes minutes, once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Finding:
 def run(args: Args) -> int:
     """Look at everything; return 0 when the main job can be done here."""
     voice = current()
+    if args.build_cuda:
+        _build_cuda()
     findings = [finding for look in LOOKS for finding in _look(look)]
     broken = [finding for finding in findings if not (finding.works or finding.optional)]
     if isinstance(voice, JsonProgress):
@@ -56,6 +62,14 @@ def run(args: Args) -> int:
     else:
         sys.stdout.write(_table(findings))
     return MissingPartError.exit_code if broken else 0
+
+
+def _build_cuda() -> None:
+    from persona.kernels.gsplat_build import build_gsplat
+
+    with current().stage("compile gsplat"):
+        seconds = build_gsplat()
+    current().say(f"gsplat was compiled in {seconds:.0f} s, and need not be again")
 
 
 def _look(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -133,23 +147,41 @@ def look_at_native_core() -> Iterator[Finding]:
         yield Finding(name="native core", state=reason, works=False, fix=BUILD_FIX)
 
 
+def look_at_gsplat() -> Iterator[Finding]:
+    """Report whether gsplat can draw on CUDA."""
+    from persona.kernels.gsplat_core import BUILD_FIX, INSTALL_FIX, gsplat_version, why_not_gsplat
+
+    reason, version = why_not_gsplat(), gsplat_version()
+    yield Finding(
+        name="gsplat",
+        state=reason or f"{version}, compiled for this device",
+        works=reason is None,
+        fix=INSTALL_FIX if version is None else BUILD_FIX,
+        optional=True,
+    )
+
+
 def look_at_backends() -> Iterator[Finding]:
-    """Report, for each hot loop, what would run it and why nothing faster does."""
+    """Report, for each hot loop, what would run it and why nothing before it does."""
     import torch
 
-    from persona.kernels.dispatch import CANDIDATES
+    from persona.kernels.dispatch import CANDIDATES, choose
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for operation, candidates in CANDIDATES.items():
-        reasons = [(c.backend.value, c.why_not(device, torch.float32)) for c in candidates]
-        chosen = next((backend for backend, reason in reasons if reason is None), None)
-        refused = "; ".join(reason for _, reason in reasons if reason is not None)
-        yield Finding(
-            name=operation,
-            state=(chosen or "nothing") + (f" ({refused})" if refused else ""),
-            works=chosen is not None,
-            fix=_INSTALL,
-        )
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    try:
+        for device, operation in itertools.product(devices, CANDIDATES):
+            choice = choose(operation, torch.device(device), torch.float32)
+            who = choice.candidate.backend.value if choice.candidate else "nothing"
+            who += ", as PERSONA_BACKEND asks" if choice.asked else ""
+            yield Finding(
+                name=operation if device == "cpu" else f"{operation} on {device}",
+                state=who + (f" ({'; '.join(choice.refused)})" if choice.refused else ""),
+                works=choice.candidate is not None,
+                fix=_INSTALL if device == "cpu" else "persona doctor --build-cuda",
+                optional=device != "cpu",
+            )
+    except BackendError as error:
+        yield Finding(name="backends", state=error.what, works=False, fix=error.fix)
 
 
 def look_at_libraries() -> Iterator[Finding]:
@@ -216,6 +248,7 @@ LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     look_at_machine,
     look_at_torch,
     look_at_native_core,
+    look_at_gsplat,
     look_at_backends,
     look_at_libraries,
     look_at_perception,

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "animate": "draw an avatar in motion, as a video or as pictures",
     "render": "draw one picture of an avatar",
     "sample": "draw a photo of a person who does not exist, to try things on",
+    "bench": "measure how fast this machine draws, trains and animates",
     "doctor": "show what works on this machine, and how to mend the rest",
 }
 """Command -> what it does. The module has the command's name."""
@@ -123,7 +124,7 @@ def _help() -> str:
             *(f"  {name:<{width}}  {what}" for name, what in options.items()),
             "",
             "exit codes: 0 done, 1 a bug, 2 unusable input, 3 something is missing or cannot run",
-            "here, 4 the optimisation failed, 130 interrupted",
+            "here, 4 the optimisation failed, 5 slower than the baseline, 130 interrupted",
             "",
         )
     )

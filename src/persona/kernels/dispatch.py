@@ -15,7 +15,7 @@ from persona.core.errors import BackendError
 log = logging.getLogger(__name__)
 
 BACKEND_VARIABLE = "PERSONA_BACKEND"
-"""Environment variable that insists on one backend for every operation."""
+"""Environment variable that insists on one backend, for every operation that it implements."""
 ISA_VARIABLE = "PERSONA_ISA"
 """Environment variable that insists on one instruction set of the native core."""
 
@@ -27,6 +27,8 @@ class Backend(enum.Enum):
     """Plain torch or numpy. The specification."""
     NATIVE = "native"
     """The C++ core, CPU, float32."""
+    GSPLAT = "gsplat"
+    """The package gsplat's kernels, CUDA, float32."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,17 @@ class Candidate:
         if self.backend is Backend.NATIVE:
             # By name, as all backends: the core reads its instruction set from this module.
             return importlib.import_module("persona.kernels.native_core").why_not_native()
+        if self.backend is Backend.GSPLAT:
+            return importlib.import_module("persona.kernels.gsplat_core").why_not_gsplat()
         return None
 
 
 def _native(module: str) -> Candidate:
     return Candidate(Backend.NATIVE, f"persona.kernels.{module}", ("cpu",), (torch.float32,))
+
+
+def _gsplat(module: str) -> Candidate:
+    return Candidate(Backend.GSPLAT, f"persona.kernels.{module}", ("cuda",), (torch.float32,))
 
 
 def _reference(module: str) -> Candidate:
@@ -66,9 +74,21 @@ def _reference(module: str) -> Candidate:
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "pose_gaussians": (_native("posing_native"), _reference("posing_reference")),
-    "project_gaussians": (_native("projection_native"), _reference("projection_reference")),
-    "project_oriented": (_native("projection_native"), _reference("projection_reference")),
-    "rasterize": (_native("rasterize_native"), _reference("rasterize_reference")),
+    "project_gaussians": (
+        _native("projection_native"),
+        _gsplat("projection_gsplat"),
+        _reference("projection_reference"),
+    ),
+    "project_oriented": (
+        _native("projection_native"),
+        _gsplat("projection_gsplat"),
+        _reference("projection_reference"),
+    ),
+    "rasterize": (
+        _native("rasterize_native"),
+        _gsplat("rasterize_gsplat"),
+        _reference("rasterize_reference"),
+    ),
     "rasterize_mesh": (_native("mesh_native"), _reference("mesh_reference")),
     "ssim_planes": (_native("similarity_native"), _reference("similarity_reference")),
 }
@@ -85,7 +105,8 @@ def implementation(
     """Find the fastest implementation of ``op`` that can run on such tensors.
 
     A core that would suit but is not built is an error, not a reason for the reference: that
-    would draw one picture in minutes, and look like a program that hangs.
+    would draw one picture in minutes, and look like a program that hangs. The same goes for
+    gsplat on CUDA.
 
     Args:
         op: Name in `CANDIDATES`.
@@ -97,32 +118,60 @@ def implementation(
         BackendError: Nothing suitable, or the core is not built; the message lists every
             candidate and its reason.
     """
-    asked = backend or _backend_from_environment()
-    reasons = []
+    choice = choose(op, device, dtype, backend=backend)
+    if choice.candidate is not None:
+        log.debug("%s on %s in %s: %s", op, device, dtype, choice.candidate.backend.value)
+        return getattr(importlib.import_module(choice.candidate.module), op)
+    raise BackendError(
+        f"no backend for {op} on {device} in {dtype}"
+        + (f" (asked for {choice.asked.value})" if choice.asked else ""),
+        why="; ".join(choice.refused) or "that backend does not implement this operation",
+        fix=f"run `persona doctor`; {BACKEND_VARIABLE}=reference is a thousand times slower",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Who would do an operation, and why nobody before them."""
+
+    asked: Backend | None
+    """The backend that an argument or the environment insists on."""
+    candidate: Candidate | None
+    """Who does it; None when nobody can."""
+    refused: tuple[str, ...]
+    """Why the candidates before it cannot, fastest first."""
+
+
+def choose(
+    op: str, device: torch.device, dtype: torch.dtype, *, backend: Backend | None = None
+) -> Choice:
+    """Go through the table as `implementation` does, and tell instead of raising.
+
+    Raises:
+        BackendError: The environment names a backend that does not exist.
+    """
+    asked = backend or _backend_from_environment(op)
+    refused = []
     for candidate in CANDIDATES[op]:
         if asked is not None and candidate.backend is not asked:
             continue
         reason = candidate.why_not(device, dtype)
         if reason is None:
-            log.debug("%s on %s in %s: %s", op, device, dtype, candidate.backend.value)
-            return getattr(importlib.import_module(candidate.module), op)
-        reasons.append(reason)
+            return Choice(asked=asked, candidate=candidate, refused=tuple(refused))
+        refused.append(reason)
         if candidate.suits(device, dtype):
             break
-    raise BackendError(
-        f"no backend for {op} on {device} in {dtype}"
-        + (f" (asked for {asked.value})" if asked else ""),
-        why="; ".join(reasons) or "that backend does not implement this operation",
-        fix=f"run `persona doctor`; {BACKEND_VARIABLE}=reference is a thousand times slower",
-    )
+    return Choice(asked=asked, candidate=None, refused=tuple(refused))
 
 
-def _backend_from_environment() -> Backend | None:
+def _backend_from_environment(op: str) -> Backend | None:
     name = os.environ.get(BACKEND_VARIABLE)
     if not name:
         return None
     try:
-        return Backend(name)
+        asked = Backend(name)
+        # gsplat draws and does not pose: who asks for it wants the rest to go on as always.
+        return asked if any(c.backend is asked for c in CANDIDATES[op]) else None
     except ValueError as error:
         raise BackendError(
             f"{BACKEND_VARIABLE} is {name!r}",

@@ -22,7 +22,7 @@ def pose_gaussians(
     linear, shift, deformation = skinning_maps(
         means, rig.bone_ids, rig.bone_weights, rig.weight_gradients, T_posed_rest
     )
-    posed = torch.einsum("nij,nj->ni", linear, means) + shift
+    posed = (linear * means[:, None]).sum(-1) + shift
     covariances, normals = stretch_surfels(
         rig.tangents, rig.scales, deformation, max_stretch=max_stretch
     )
@@ -38,12 +38,14 @@ def skinning_maps(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Blend bones at each Gaussian: the map ``A x + t`` (n,3,3), (n,3) and its derivative F."""
     rows = T_posed_rest[:, :3].reshape(-1, 12)[bone_ids]
-    blended = torch.einsum("nk,nkc->nc", bone_weights, rows).reshape(-1, 3, 4)
-    by_bone = rows.reshape(*rows.shape[:2], 3, 4)
-    carried = torch.einsum("nkij,nj->nki", by_bone[..., :3], rest_means) + by_bone[..., 3]
-    stretch = torch.einsum("nki,nkj->nij", carried, weight_gradients)
-    linear = blended[..., :3]
-    return linear, blended[..., 3], linear + stretch
+    # The maps are linear in the shares: one product blends by the shares and by their changes
+    # along x, y and z, which by itself would be four.
+    shares = torch.cat([bone_weights[:, None], weight_gradients.mT], 1)
+    maps = (shares @ rows).unflatten(-1, (3, 4))
+    linear, shift = maps[:, 0, :, :3], maps[:, 0, :, 3]
+    along = maps[:, 1:]
+    stretch = (along[..., :3] * rest_means[:, None, None]).sum(-1) + along[..., 3]
+    return linear, shift, linear + stretch.mT
 
 
 def stretch_surfels(
@@ -56,6 +58,6 @@ def stretch_surfels(
     normal = torch.linalg.cross(carried[..., 0], carried[..., 1])
     normal = torch.nn.functional.normalize(normal, dim=1)
     factors = torch.cat([carried, normal[..., None]], -1) * scales[:, None]
-    x, y, z = factors.unbind(1)
-    pairs = ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))
-    return torch.stack([(a * b).sum(1) for a, b in pairs], 1), normal
+    full = factors @ factors.mT
+    triangle = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    return torch.stack([full[:, i, j] for i, j in triangle], 1), normal

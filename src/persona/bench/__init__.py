@@ -1,0 +1,1 @@
+"""Workloads that are timed, and the gate that notices when one becomes slower."""

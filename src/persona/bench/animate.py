@@ -1,0 +1,145 @@
+"""Time a moving avatar, from SMPL-X parameters to pixels: posing, projection and drawing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from persona.avatar import Avatar
+from persona.bench.cases import BenchConfig
+from persona.bench.clock import Marks, instruction_set, lap_times
+from persona.bench.contestants import Contestant
+from persona.bench.rows import Row, one_way
+from persona.bench.scenes import SWING_FRAMES, body_avatar, swinging_params
+from persona.core.moving import moved
+from persona.geometry.cameras import Camera
+from persona.kernels import Backend, pose_gaussians, project_gaussians, rasterize
+from persona.records.body_params import BodyParams
+from persona.rendering.camera_paths import fit_camera
+
+YAW = 0.4
+"""Where the camera stands, a little to the left of front [rad]."""
+COLORS = 3
+"""Channels of a frame."""
+PARTS = ("pose", "project", "draw")
+"""Parts of a frame."""
+
+
+def time_animation(config: BenchConfig) -> Iterator[Row]:
+    """Yield a row ``animate`` for each case and contestant, and one for each of its parts.
+
+    The native core also draws frames of a film, over a colour and with the person's shadow
+    (``animate.player``). The plain-torch twin poses and projects; drawing would take minutes.
+    """
+    for case in config.cases:
+        avatar = Avatar.load(config.avatar) if config.avatar else None
+        avatar = avatar or body_avatar(case.gaussians, sigma=case.sigma)
+        camera = fit_camera(
+            avatar.pose(swinging_params(0)).means,
+            width=3 * case.size // 4,
+            height=case.size,
+            yaw=YAW,
+        )
+        calls = {}
+        for contestant in config.contestants:
+            film = _Film(avatar, camera, contestant, config.threads)
+            calls[f"parts {contestant.label}"] = partial(_timed, film.frame, contestant)
+            if contestant.backend is not Backend.REFERENCE:
+                calls[f"whole {contestant.label}"] = partial(_timed, film.whole, contestant)
+            if contestant.backend is Backend.NATIVE:
+                calls[f"player {contestant.label}"] = partial(_timed, film.play, contestant)
+        with torch.no_grad():
+            laps = lap_times(calls, rounds=config.rounds)
+        row = partial(
+            Row,
+            gaussians=avatar.count,
+            size=case.size,
+            channels=COLORS,
+            sigma=0.0 if config.avatar else case.sigma,
+            threads=config.threads,
+        )
+        for contestant in config.contestants:
+            who = {"backend": contestant.backend.value, "isa": contestant.isa}
+            found = {
+                f"animate.{part}": [[t] for t in lap]
+                for part, lap in _by_part(laps[f"parts {contestant.label}"])
+            }
+            for name, call in (("animate", "whole"), ("animate.player", "player")):
+                if f"{call} {contestant.label}" in laps:
+                    found[name] = laps[f"{call} {contestant.label}"]
+            for name in sorted(found):
+                yield row(name=name, times=one_way(found[name]), **who)
+
+
+def _by_part(laps: list[list[float]]) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Yield each part that was timed with its times; the twin has one less."""
+    yield from zip(PARTS, zip(*laps, strict=True), strict=False)
+
+
+def _timed(work: Callable[[Marks], None], contestant: Contestant, mark: Marks) -> None:
+    with instruction_set(contestant.isa):
+        work(mark)
+
+
+class _Film:
+    """An avatar on its device, and the frames it goes through."""
+
+    def __init__(
+        self, avatar: Avatar, camera: Camera, contestant: Contestant, threads: int
+    ) -> None:
+        device = contestant.device
+        self.avatar = avatar if device.type == "cpu" else avatar.to(device)
+        self.camera, self.backend, self.threads = camera, contestant.backend, threads
+        frames = (swinging_params(index) for index in range(SWING_FRAMES))
+        betas = avatar.identity.betas
+        self.frames: list[BodyParams] = [
+            moved(replace(params, betas=betas), device) for params in frames
+        ]
+        self.next = 0
+
+    def frame(self, mark: Marks) -> None:
+        """Draw one frame in its parts; the plain twin stops before drawing."""
+        self.next = (self.next + 1) % SWING_FRAMES
+        avatar, twin = self.avatar, self.backend is Backend.REFERENCE
+        bent = avatar.body.articulate(
+            self.frames[self.next], joint_offsets=avatar.identity.joint_offsets
+        )
+        # gsplat does not pose: on CUDA plain torch is the fastest there is.
+        poser = None if self.backend is Backend.GSPLAT else self.backend
+        means, covariances, _ = pose_gaussians(
+            avatar.rig, bent.flesh, bent.T_posed_rest, backend=poser, threads=self.threads
+        )
+        mark()
+        means2d, conics, depths = project_gaussians(
+            means, covariances, self.camera, backend=self.backend, threads=self.threads
+        )
+        mark()
+        if twin:
+            return
+        rasterize(
+            means2d,
+            conics,
+            avatar.canonical.opacities,
+            avatar.canonical.colors,
+            depths,
+            width=self.camera.width,
+            height=self.camera.height,
+            backend=self.backend,
+            threads=self.threads,
+        )
+        mark()
+
+    def whole(self, mark: Marks) -> None:
+        """Draw one frame without looking at the clock, or waiting for a GPU, in between."""
+        self.frame(lambda: None)
+        mark()
+
+    def play(self, mark: Marks) -> None:
+        """Draw one frame of a film."""
+        from persona.animation.player import draw_frame
+
+        self.next = (self.next + 1) % SWING_FRAMES
+        cloud = self.avatar.pose(self.frames[self.next])
+        draw_frame(cloud, self.camera, background=torch.ones(3))
+        mark()
