@@ -11,13 +11,13 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
 
 from persona.animation.clips import clip
-from persona.animation.player import draw_frame
+from persona.animation.player import draw
 from persona.avatar import Avatar
 from persona.avatar.binding import bind_to_triangles
 from persona.avatar.initialize import sample_surface, surfel_axes
@@ -28,13 +28,14 @@ from persona.geometry.meshes import vertex_normals
 from persona.kernels import Backend, pose_gaussians, project_gaussians, rasterize
 from persona.records.body_fit import Identity
 from persona.records.body_params import BodyParams, rest_params
+from persona.records.motion import Motion
 from persona.rendering.camera_paths import fit_camera
 
 CASES = ((54_848, 512), (219_368, 1024))
 """Gaussians and height of the picture [px]: a standard and a studio avatar."""
-STEPS = ("pose", "project", "draw", "frame", "player", "torch_pose", "torch_project")
-"""What is timed: ``frame`` is the sum of the three before it, ``player`` a frame of a film over a
-colour with its shadow, the last two the plain twins."""
+STEPS = ("pose", "project", "draw", "steps", "frame", "player", "torch_pose", "torch_project")
+"""What is timed: ``steps`` is the sum of the three before it, ``frame`` the same in one native
+call, ``player`` a frame of a film over a colour with its shadow, the last two the plain twins."""
 WARM_UP = 3
 """Rounds that are not counted."""
 
@@ -115,7 +116,9 @@ def time_frame(avatar: Avatar, params: BodyParams, camera: Camera) -> list[float
         height=camera.height,
     )
     mark()
-    draw_frame(avatar.pose(params), camera, background=torch.ones(3))
+    avatar.draw(params, camera)
+    mark()
+    next(draw(avatar, motion_of(params), [camera], background=torch.ones(3)))
     mark()
     bent = avatar.body.articulate(params, joint_offsets=avatar.identity.joint_offsets)
     pose_gaussians(avatar.rig, bent.flesh, bent.T_posed_rest, backend=Backend.REFERENCE)
@@ -124,6 +127,12 @@ def time_frame(avatar: Avatar, params: BodyParams, camera: Camera) -> list[float
     mark()
     steps = [end - start for start, end in itertools.pairwise(marks)]
     return [*steps[:3], sum(steps[:3]), *steps[3:]]
+
+
+def motion_of(params: BodyParams) -> Motion:
+    """Make a film of one frame."""
+    still = {f.name: getattr(params, f.name)[None] for f in fields(params)}
+    return Motion(params=BodyParams(**still), fps=30.0)
 
 
 def measure(avatar: Avatar, height: int, *, rounds: int) -> Row:

@@ -80,7 +80,16 @@ struct PoseJob {
   const int32_t *corners, *share_begin, *share_bones;
   const float *shares, *flesh, *bones;
   float max_stretch;
-  float *means, *covariances, *normals;
+  const float* offsets;  // or null
+  float *means, *covariances, *normals;  // of the Gaussians from `first`; normals may be null
+  int64_t first;
+};
+
+// Arrays as in persona_body and persona_pose; features (joints,9) are rotations less the identity.
+struct FleshJob {
+  const persona_body* body;
+  const float *expression, *features, *offsets;  // no offsets: null
+  float* flesh;                                  // (vertices,3)
 };
 
 struct KernelTable {
@@ -92,6 +101,7 @@ struct KernelTable {
   void (*splat_reduce)(const ReduceJob&, int64_t begin, int64_t end);
   int64_t (*count_unfinite)(const float* values, int64_t count);
   void (*pose)(const PoseJob&, int64_t begin, int64_t end);
+  void (*bend_flesh)(const FleshJob&, int64_t begin, int64_t end);  // vertices
 };
 
 #define PERSONA_DECLARE_KERNELS(isa)                                    \
@@ -104,10 +114,14 @@ struct KernelTable {
   void splat_reduce(const ReduceJob&, int64_t, int64_t);                \
   int64_t count_unfinite(const float*, int64_t);                        \
   void pose(const PoseJob&, int64_t, int64_t);                          \
+  void bend_flesh(const FleshJob&, int64_t, int64_t);                   \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
                                    splat_forward,   splat_backward,   splat_reduce, \
-                                   count_unfinite,  pose};               \
+                                   count_unfinite,  pose,             bend_flesh}; \
   }
+
+// The kernels of an instruction set; null where they cannot run.
+const KernelTable* kernels_of(int isa);
 
 // Smallest compiled channel count that holds `channels`.
 constexpr int padded_channels(int channels) {

@@ -49,6 +49,8 @@ struct persona_workspace {
   persona::Buffer slots, slot_used;
   // Per block of Gaussians.
   persona::Buffer block_summary;
+  // Of a posed body: bones (joints,4,4), rotations less the identity (joints,9), flesh (vertices,3).
+  persona::Buffer bones, bends, flesh;
 
   int64_t gaussian_count = -1;
   int64_t entry_count = 0;
