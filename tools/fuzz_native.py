@@ -65,8 +65,8 @@ class Fuzzer:
         return self.hold(self.random.integers(0, max(1, below), shape).astype(np.int32))
 
     def room(self, *shape: int, dtype: type = np.float32) -> np.ndarray:
-        """Give an array to be written."""
-        return self.hold(np.empty(shape, dtype))
+        """Give an array to be written; what is in it must not matter."""
+        return self.hold(np.full(shape, 77, dtype))
 
     def hold(self, array: np.ndarray) -> np.ndarray:
         """Keep an array until the next call."""

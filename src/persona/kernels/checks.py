@@ -67,20 +67,36 @@ def check_thread_count(threads: int | None) -> None:
         )
 
 
-def check_ids(name: str, ids: Tensor, shape: tuple[int, ...], count: int) -> None:
-    """Refuse ids of another shape, that are no whole numbers, or that name nobody.
+def check_ids(
+    name: str, ids: Tensor, shape: tuple[int, ...], count: int, *, beside: Tensor, low: int = 0
+) -> None:
+    """Refuse ids of another shape or device, that are no whole numbers, or that name nobody.
+
+    Args:
+        name: Of the ids, for the error.
+        ids: What is checked.
+        shape: That they must have.
+        count: How many there are to be named.
+        beside: Something on the device where they must be.
+        low: Smallest id.
 
     Raises:
-        InputError: The shape or type differs, or an id lies outside [0, count).
+        InputError: The shape, type or device differs, or an id lies outside [low, count).
     """
     check_shape(name, ids, shape)
+    if ids.device != beside.device:
+        raise InputError(
+            f"{name} is on {ids.device}, what it belongs to is on {beside.device}",
+            why="one call computes on one device",
+            fix=f"move it first: {name}.to({str(beside.device)!r})",
+        )
     if ids.dtype not in (torch.int32, torch.int64):
         raise InputError(
             f"{name} is {ids.dtype}",
             why="ids are whole numbers of 32 or 64 bits",
             fix=f"convert it first: {name}.long()",
         )
-    if ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < count):
+    if ids.numel() and not (int(ids.min()) >= low and int(ids.max()) < count):
         raise InputError(
             f"{name} spans [{int(ids.min())}, {int(ids.max())}], there are {count}",
             why="an id without an owner would read somebody else's memory",

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from persona.core.checks import check_shape
 from persona.core.errors import BackendError, InputError
 from persona.geometry.cameras import Camera
 from persona.kernels.checks import check_camera, check_floats, check_ids, check_thread_count
@@ -50,7 +49,7 @@ class Puppet:
 
     def __post_init__(self) -> None:
         n, v, j = self.rig.means.shape[0], self.rig.vertex_count, self.rig.bone_count
-        m = self.corrective_joints.shape[0]
+        m = self.corrective_directions.shape[0]
         check_floats(
             means=(self.rig.means, (None, 3)),
             opacities=(self.opacities, (n,)),
@@ -60,17 +59,17 @@ class Puppet:
             expression_dirs=(self.expression_dirs, (v, 3, None)),
             corrective_directions=(self.corrective_directions, (m, 3, 9)),
         )
-        check_ids("corrective_joints", self.corrective_joints, (m,), j)
-        check_ids("corrective_vertices", self.corrective_vertices, (m,), v)
+        means = self.rig.means
+        check_ids("corrective_joints", self.corrective_joints, (m,), j, beside=means)
+        check_ids("corrective_vertices", self.corrective_vertices, (m,), v, beside=means)
+        check_ids("parents", self.parents, (j,), j, beside=means, low=-1)
         if not 1 <= self.features.shape[1] <= MAX_CHANNELS:
             raise InputError(
                 f"features has {self.features.shape[1]} channels",
                 why=f"one pass draws 1 to {MAX_CHANNELS}",
                 fix="draw in several passes",
             )
-        check_shape("parents", self.parents, (j,))
-        places = torch.arange(j, device=self.parents.device)
-        if not bool(((self.parents >= -1) & (self.parents < places)).all()):
+        if not bool((self.parents < torch.arange(j, device=self.parents.device)).all()):
             raise InputError(
                 f"parents is {self.parents.tolist()}",
                 why="joints are bent in order, so that a parent comes before its children",

@@ -56,8 +56,8 @@ class Rig:
             bone_weights=(self.bone_weights, (n, slots)),
             weight_gradients=(self.weight_gradients, (n, slots, 3)),
         )
-        check_ids("corners", self.corners, (n, 3), self.vertex_count)
-        check_ids("bone_ids", self.bone_ids, (n, slots), self.bone_count)
+        check_ids("corners", self.corners, (n, 3), self.vertex_count, beside=self.means)
+        check_ids("bone_ids", self.bone_ids, (n, slots), self.bone_count, beside=self.means)
 
     @property
     def requires_grad(self) -> bool:
