@@ -3,6 +3,8 @@
 #   make demo    environment, build, and an avatar of the project's own sample photo in out/
 #   make test    environment, build, all checks and all tests
 #   make check   formatting, lint, types, import direction, architecture
+#   make fuzz    build the native core with AddressSanitizer and call it 100,000 times at random
+#   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
 #   make clean   forget build results and stamps, keep the environment
 #
 # PYTHON chooses the interpreter of the environment: make demo PYTHON=python3.12
@@ -23,7 +25,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit clean
+.PHONY: help demo test check unit fuzz cross-arm clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -73,6 +75,27 @@ check: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/python -m pytest --quiet tests/architecture
+
+# FUZZ adds arguments: make fuzz FUZZ='--seed 7 --calls 1000'
+fuzz: $(STAMPS)/build
+	cmake -S . -B build/sanitize -G Ninja -DPERSONA_SANITIZE=ON
+	cmake --build build/sanitize
+	LD_PRELOAD=$$($${CXX:-c++} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	  $(BIN)/python tools/fuzz_native.py --library build/sanitize/libpersona_native.so $(FUZZ)
+
+# One program that needs nothing of the machine it runs on; the emulator is Debian's qemu-user-static.
+cross-arm: $(STAMPS)/build
+	$(PIP) install -c constraints.txt $$($(BIN)/python tools/requirements.py cross)
+	@mkdir -p build/cross-arm
+	$(BIN)/python -m ziglang cc -target aarch64-linux-musl -O2 -Wall -Wextra -Inative/include \
+	  -c tests/native/smoke.c -o build/cross-arm/smoke.o
+	$(BIN)/python -m ziglang c++ -target aarch64-linux-musl -static -std=gnu++17 -O2 -Wall -Wextra \
+	  -Wno-psabi -Wno-unknown-pragmas -fno-math-errno -fno-trapping-math -ffp-contract=fast \
+	  -fopenmp-simd -DPERSONA_X86=0 -DPERSONA_ISA=baseline -Inative/include -Inative/src \
+	  native/src/*.cpp build/cross-arm/smoke.o -o build/cross-arm/smoke
+	@emulator=$$(command -v qemu-aarch64-static || command -v qemu-aarch64) || { \
+	  echo "Compiled. No emulator here to run it: apt-get install qemu-user-static"; exit 0; }; \
+	  $$emulator build/cross-arm/smoke
 
 clean:
 	rm -rf build dist $(OUT) $(STAMPS) src/persona/_native/*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature below changes. */
-#define PERSONA_ABI_VERSION 2
+#define PERSONA_ABI_VERSION 3
 
 enum persona_status {
   PERSONA_OK = 0,
@@ -29,7 +29,7 @@ enum persona_status {
   PERSONA_UNKNOWN_ISA = 3,
   PERSONA_UNKNOWN_CHANNELS = 4,
   PERSONA_NO_FORWARD = 5, /* backward without the forward it belongs to */
-  PERSONA_BAD_INDEX = 6,  /* a face names a vertex that is not there */
+  PERSONA_BAD_INDEX = 6,  /* a face names a vertex that is not there, a joint a later parent */
   PERSONA_BAD_WINDOW = 7, /* not inside the picture, or smaller than what slides over it */
 };
 
@@ -52,6 +52,41 @@ typedef struct persona_camera {
   double eps2d; /* added to both variances of the ellipse [px^2] */
   double near;  /* Gaussians at or before this depth draw nothing [m] */
 } persona_camera;
+
+/* How a body bends. Vertices come in blocks of 16, columns of 16 lanes, the last block filled up
+ * with zeros. Joint bend_joints[k], for k in bend_begin[b] .. bend_begin[b+1] - 1, moves block b by
+ * bends[k] (27,16): the changes of x, y, z for each entry of its rotation less the identity. */
+typedef struct persona_body {
+  int64_t vertex_count;
+  int32_t joint_count, expression_count;
+  const int32_t* parents;        /* (joints); -1 for a root, else an earlier joint */
+  const float* rest_joints;      /* (joints,3) [m] */
+  const float* joint_dirs;       /* (joints,3,expressions): change per expression [m] */
+  const float* expression_dirs;  /* (blocks,3 expressions,16): x of each expression, then y, z */
+  const int32_t *bend_begin, *bend_joints;
+  const float* bends;
+} persona_body;
+
+/* Gaussians that hang on it, as in persona_pose_gaussians, and what they look like. */
+typedef struct persona_rig {
+  int64_t count;
+  int32_t channels;
+  const float* rest;
+  const int32_t *corners, *share_begin, *share_bones;
+  const float* shares;
+  const float* opacities; /* (n) */
+  const float* features;  /* (n,channels) */
+} persona_rig;
+
+/* One pose; the offsets may be NULL. */
+typedef struct persona_pose {
+  const float* rotations;        /* (joints,3) relative to the parent, axis-angle [rad] */
+  const float* expression;       /* (expressions) */
+  const float* vertex_offsets;   /* (vertices,3), added to the rest skin [m] */
+  const float* gaussian_offsets; /* (n,3), added to the rest means [m] */
+  float translation[3];          /* [m] */
+  float max_stretch;
+} persona_pose;
 
 PERSONA_API int persona_abi_version(void);
 PERSONA_API int persona_isa_runs(int isa); /* 1 when built in and this processor has it */
@@ -131,6 +166,13 @@ PERSONA_API int persona_ssim_backward(
     persona_workspace* workspace, int isa, int threads, int channels, int picture_width,
     int picture_height, const float* picture, const float* target, int left, int top, int width,
     int height, const float* grad_mean, float* grad_picture);
+
+/* From a pose to the picture at once: bends the body, poses, projects and draws its Gaussians.
+ * Posed means (n,3) are written where they are asked for. No backward pass may follow. */
+PERSONA_API int persona_draw_posed(
+    persona_workspace* workspace, int isa, int threads, const persona_body* body,
+    const persona_rig* rig, const persona_pose* pose, const persona_camera* camera, int width,
+    int height, float* means, float* image, float* alpha);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,9 @@
-// The C ABI: picks the instruction set, cuts work into chunks, keeps exceptions inside.
-#include <algorithm>
+// The C ABI: picks the instruction set, hands chunks of work to its kernels, keeps exceptions inside.
 #include <new>
 
 #include "binning.h"
 #include "kernels.h"
-#include "thread_pool.h"
+#include "passes.h"
 #include "workspace.h"
 
 namespace persona {
@@ -14,9 +13,7 @@ PERSONA_DECLARE_KERNELS(avx2)
 PERSONA_DECLARE_KERNELS(avx512)
 #endif
 
-namespace {
-
-const KernelTable* table_of(int isa) {
+const KernelTable* kernels_of(int isa) {
   if (!persona_isa_runs(isa)) return nullptr;
 #if PERSONA_X86
   if (isa == PERSONA_AVX2) return &avx2::kernels;
@@ -25,29 +22,7 @@ const KernelTable* table_of(int isa) {
   return &baseline::kernels;
 }
 
-int chunks_of(int64_t n) { return static_cast<int>((n + kGaussianChunk - 1) / kGaussianChunk); }
-
-// Calls kernel(begin, end) over fixed ranges of Gaussians.
-template <class Kernel>
-void over_gaussians(int threads, int64_t n, Kernel kernel) {
-  for_chunks(threads, chunks_of(n), [=](int chunk, int) {
-    const int64_t begin = static_cast<int64_t>(chunk) * kGaussianChunk;
-    kernel(begin, std::min<int64_t>(n, begin + kGaussianChunk));
-  });
-}
-
-SplatJob splat_job(const persona_workspace& w, const float* features) {
-  SplatJob job = {};
-  job.channels = w.channels, job.width = w.width, job.height = w.height, job.tiles_x = w.tiles_x;
-  job.prepared = w.prepared.get<float>();
-  job.boxes = w.boxes.get<int16_t>();
-  job.features = features;
-  job.tile_start = w.tile_start.get<uint32_t>();
-  job.entries = w.entries.get<uint32_t>();
-  job.hits = w.hits.get<uint16_t>();
-  job.slot_begin = w.slot_begin.get<uint32_t>();
-  return job;
-}
+namespace {
 
 // The compared part of two pictures.
 SsimJob ssim_job(int picture_width, int picture_height, const float* picture, const float* target,
@@ -73,8 +48,6 @@ int ssim_status(int channels, int picture_width, int picture_height, int left, i
 int64_t ssim_places(int channels, int width, int height) {
   return static_cast<int64_t>(channels) * (width - kSsimReach) * (height - kSsimReach);
 }
-
-static_assert(kGaussianChunk % kPoseBlock == 0, "a chunk must not cut a block");
 
 }  // namespace
 }  // namespace persona
@@ -103,7 +76,7 @@ void persona_use_team(void* gomp_parallel) {
 }
 
 int64_t persona_count_unfinite(int isa, int64_t count, const float* values) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   return (kernels != nullptr ? *kernels : baseline::kernels).count_unfinite(values, count);
 }
 
@@ -114,7 +87,7 @@ int64_t persona_workspace_bytes(const persona_workspace* workspace) { return wor
 int persona_project_forward(int isa, int threads, int64_t n, const persona_camera* camera,
                             const float* means, const float* covariances, const float* quats,
                             const float* scales, float* means2d, float* conics, float* depths) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   ProjectJob job = {};
   job.camera = camera, job.means = means, job.covariances = covariances, job.quats = quats;
@@ -130,7 +103,7 @@ int persona_project_backward(int isa, int threads, int64_t n, const persona_came
                              const float* grad_conics, const float* grad_depths,
                              float* grad_means, float* grad_covariances, float* grad_quats,
                              float* grad_scales) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   ProjectJob job = {};
   job.camera = camera, job.means = means, job.covariances = covariances, job.quats = quats;
@@ -148,7 +121,7 @@ int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads
                               const float* opacities, const float* features, const float* depths,
                               int left, int top, int width, int height, float* image,
                               float* alpha) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   if (channels < 1 || channels > PERSONA_MAX_CHANNELS) return PERSONA_UNKNOWN_CHANNELS;
   persona_workspace& w = *workspace;
@@ -158,13 +131,13 @@ int persona_rasterize_forward(persona_workspace* workspace, int isa, int threads
     prepare.means2d = means2d, prepare.conics = conics, prepare.opacities = opacities;
     prepare.depths = depths, prepare.left = left, prepare.top = top;
     prepare.width = width, prepare.height = height;
-    const int status = bin_gaussians(w, *kernels, threads, prepare, n);
+    BlockSummary* summaries = begin_binning(w, n, prepare);
+    over_gaussians(threads, n, [&](int64_t begin, int64_t end) {
+      summaries[begin / kGaussianChunk] = kernels->prepare(prepare, begin, end);
+    });
+    const int status = bin_gaussians(w, threads, n);
     if (status != PERSONA_OK) return status;
-    w.channels = channels, w.width = width, w.height = height;
-    SplatJob job = splat_job(w, features);
-    job.image = image, job.alpha = alpha;
-    for_chunks(threads, w.tiles_x * w.tiles_y,
-               [&](int tile, int) { kernels->splat_forward(job, tile); });
+    draw_tiles(w, *kernels, threads, channels, features, image, alpha);
     w.gaussian_count = n;
     return PERSONA_OK;
   } catch (const std::bad_alloc&) {
@@ -178,7 +151,7 @@ int persona_rasterize_backward(persona_workspace* workspace, int isa, int thread
                                const float* grad_image, const float* grad_alpha,
                                float* grad_means2d, float* grad_conics, float* grad_opacities,
                                float* grad_features) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   persona_workspace& w = *workspace;
   if (w.gaussian_count < 0) return PERSONA_NO_FORWARD;
@@ -210,10 +183,10 @@ int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
                            const int32_t* share_bones, const float* shares, const float* flesh,
                            const float* bones, float max_stretch, float* means,
                            float* covariances, float* normals) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
-  const PoseJob job = {rest,  corners,     share_begin, share_bones, shares, flesh,
-                       bones, max_stretch, means,       covariances, normals};
+  const PoseJob job = {rest,        corners, share_begin, share_bones, shares,  flesh, bones,
+                       max_stretch, nullptr, means,       covariances, normals, 0};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
   return PERSONA_OK;
 }
@@ -222,7 +195,7 @@ int persona_ssim_forward(persona_workspace* workspace, int isa, int threads, int
                          int picture_width, int picture_height, const float* picture,
                          const float* target, int left, int top, int width, int height,
                          int differentiate, float* mean) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   const int status =
       ssim_status(channels, picture_width, picture_height, left, top, width, height);
@@ -252,7 +225,7 @@ int persona_ssim_backward(persona_workspace* workspace, int isa, int threads, in
                           int picture_width, int picture_height, const float* picture,
                           const float* target, int left, int top, int width, int height,
                           const float* grad_mean, float* grad_picture) {
-  const KernelTable* kernels = table_of(isa);
+  const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   const int status =
       ssim_status(channels, picture_width, picture_height, left, top, width, height);

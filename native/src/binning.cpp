@@ -91,12 +91,22 @@ const uint32_t* sort_by_key(persona_workspace& w, int threads, int64_t visible,
 
 constexpr int kPrefetch = 16;  // Gaussians ahead; boxes are read in depth order, that is at random
 
-// Calls visit(tile) for every tile a Gaussian's box touches.
+// Calls visit(tile, touched) for every tile a Gaussian's box touches. Most touch no more than two by
+// two; these are visited without a branch on how many, which no processor would predict.
 template <class Visit>
 inline void each_tile(const int16_t* box, int tiles_x, Visit visit) {
   const int x0 = box[0] >> 4, x1 = box[1] >> 4, y0 = box[2] >> 4, y1 = box[3] >> 4;
-  for (int y = y0; y <= y1; ++y)
-    for (int x = x0; x <= x1; ++x) visit(y * tiles_x + x);
+  if (x1 - x0 > 1 || y1 - y0 > 1) {
+    for (int y = y0; y <= y1; ++y)
+      for (int x = x0; x <= x1; ++x) visit(y * tiles_x + x, true);
+    return;
+  }
+  const bool wide = x1 > x0, high = y1 > y0;
+  const int left = y0 * tiles_x, below = y1 * tiles_x;
+  visit(left + x0, true);
+  visit(left + x1, wide);
+  visit(below + x0, high);
+  visit(below + x1, wide && high);
 }
 
 void scatter_to_tiles(persona_workspace& w, int threads) {
@@ -114,7 +124,7 @@ void scatter_to_tiles(persona_workspace& w, int threads) {
     const int64_t end = chunks.end(chunk, visible);
     for (int64_t k = chunks.begin(chunk); k < end; ++k) {
       __builtin_prefetch(boxes + 4 * static_cast<size_t>(order[std::min(k + kPrefetch, end - 1)]));
-      each_tile(boxes + 4 * static_cast<size_t>(order[k]), tiles_x, [&](int t) { ++own[t]; });
+      each_tile(boxes + 4 * static_cast<size_t>(order[k]), tiles_x, [&](int t, bool touched) { own[t] += touched; });
     }
   });
   uint32_t sum = 0;
@@ -130,51 +140,54 @@ void scatter_to_tiles(persona_workspace& w, int threads) {
   tile_start[tiles] = sum;
   for_chunks(threads, chunks.count, [=](int chunk, int) {
     uint32_t* next = histogram + static_cast<size_t>(chunk) * tiles;
+    uint32_t nowhere;
     const int64_t end = chunks.end(chunk, visible);
     for (int64_t k = chunks.begin(chunk); k < end; ++k) {
       __builtin_prefetch(boxes + 4 * static_cast<size_t>(order[std::min(k + kPrefetch, end - 1)]));
       const uint32_t g = order[k];
       each_tile(boxes + 4 * static_cast<size_t>(g), tiles_x,
-                [&](int t) { entries[next[t]++] = g; });
+                [&](int t, bool touched) {
+                  *(touched ? entries + next[t] : &nowhere) = g;
+                  next[t] += touched;
+                });
     }
   });
 }
 
 }  // namespace
 
-int bin_gaussians(persona_workspace& w, const KernelTable& kernels, int threads, PrepareJob job,
-                  int64_t n) {
+BlockSummary* begin_binning(persona_workspace& w, int64_t n, PrepareJob& job) {
+  w.width = job.width, w.height = job.height;
   w.tiles_x = (job.width + kTile - 1) / kTile;
   w.tiles_y = (job.height + kTile - 1) / kTile;
   job.prepared = w.prepared.hold<float>(kPreparedStride * n);
   job.boxes = w.boxes.hold<int16_t>(4 * n);
   job.keys = w.keys.hold<uint32_t>(n);
   job.tile_counts = w.tile_counts.hold<uint32_t>(n);
-  auto* slot_begin = w.slot_begin.hold<uint32_t>(n + 1);
+  w.slot_begin.hold<uint32_t>(n + 1);
   for (int side = 0; side < 2; ++side) {
     w.sort_keys[side].hold<uint32_t>(n);
     w.sort_ids[side].hold<uint32_t>(n);
   }
-  const int blocks = static_cast<int>((n + kGaussianChunk - 1) / kGaussianChunk);
-  auto* summaries = w.block_summary.hold<BlockSummary>(blocks);
-  for_chunks(threads, blocks, [=, &kernels](int block, int) {
-    const int64_t begin = static_cast<int64_t>(block) * kGaussianChunk;
-    summaries[block] = kernels.prepare(job, begin, std::min<int64_t>(n, begin + kGaussianChunk));
-  });
-  uint32_t smallest = 0xffffffffu, largest = 0;
+  return w.block_summary.hold<BlockSummary>((n + kGaussianChunk - 1) / kGaussianChunk);
+}
+
+int bin_gaussians(persona_workspace& w, int threads, int64_t n) {
+  const auto* summaries = w.block_summary.get<BlockSummary>();
+  BlockSummary all = {0, 0, 0xffffffffu, 0};
   w.visible_count = 0;
   w.entry_count = 0;
-  for (int block = 0; block < blocks; ++block) {
+  for (int64_t block = 0; block * kGaussianChunk < n; ++block) {
     w.visible_count += summaries[block].visible;
     w.entry_count += summaries[block].entries;
-    smallest = std::min(smallest, summaries[block].smallest_key);
-    largest = std::max(largest, summaries[block].largest_key);
+    all.smallest_key = std::min(all.smallest_key, summaries[block].smallest_key);
+    all.largest_key = std::max(all.largest_key, summaries[block].largest_key);
   }
   if (w.entry_count > 0x7fffffff) return PERSONA_TOO_MANY_ENTRIES;
-  slot_begin[n] = static_cast<uint32_t>(w.entry_count);
-  if (w.visible_count == 0) smallest = largest = 0;
-  compact(w, threads, n, smallest);
-  w.order = sort_by_key(w, threads, w.visible_count, largest - smallest);
+  w.slot_begin.get<uint32_t>()[n] = static_cast<uint32_t>(w.entry_count);
+  if (w.visible_count == 0) all.smallest_key = all.largest_key = 0;
+  compact(w, threads, n, all.smallest_key);
+  w.order = sort_by_key(w, threads, w.visible_count, all.largest_key - all.smallest_key);
   scatter_to_tiles(w, threads);
   w.hits.hold<uint16_t>(w.entry_count);
   return PERSONA_OK;

@@ -6,9 +6,12 @@
 
 namespace persona {
 
-// Prepares, sorts and bins `gaussian_count` Gaussians. Fills the workspace; returns a
-// persona_status. The result does not depend on `threads`.
-int bin_gaussians(persona_workspace& w, const KernelTable& kernels, int threads, PrepareJob job,
-                  int64_t gaussian_count);
+// Makes room for n Gaussians, fills in where `job` writes, and gives back where the summary of each
+// chunk of Gaussians is to be put.
+BlockSummary* begin_binning(persona_workspace& w, int64_t n, PrepareJob& job);
+
+// Sorts and bins what was prepared since. Returns a persona_status; the result does not depend on
+// `threads`.
+int bin_gaussians(persona_workspace& w, int threads, int64_t n);
 
 }  // namespace persona

@@ -80,7 +80,16 @@ struct PoseJob {
   const int32_t *corners, *share_begin, *share_bones;
   const float *shares, *flesh, *bones;
   float max_stretch;
-  float *means, *covariances, *normals;
+  const float* offsets;  // or null
+  float *means, *covariances, *normals;  // of the Gaussians from `first`; normals may be null
+  int64_t first;
+};
+
+// Arrays as in persona_body and persona_pose; features (joints,9) are rotations less the identity.
+struct FleshJob {
+  const persona_body* body;
+  const float *expression, *features, *offsets;  // no offsets: null
+  float* flesh;                                  // (vertices,3)
 };
 
 constexpr int kSsimReach = 10;     // pixels between the ends of the 11 x 11 window
@@ -110,6 +119,7 @@ struct KernelTable {
   void (*pose)(const PoseJob&, int64_t begin, int64_t end);
   void (*ssim_forward)(const SsimJob&, int tile);
   void (*ssim_backward)(const SsimJob&, int tile);
+  void (*bend_flesh)(const FleshJob&, int64_t begin, int64_t end);  // vertices
 };
 
 #define PERSONA_DECLARE_KERNELS(isa)                                    \
@@ -124,13 +134,17 @@ struct KernelTable {
   void pose(const PoseJob&, int64_t, int64_t);                          \
   void ssim_forward(const SsimJob&, int);                               \
   void ssim_backward(const SsimJob&, int);                              \
+  void bend_flesh(const FleshJob&, int64_t, int64_t);                   \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
                                    splat_forward,   splat_backward,   splat_reduce, \
                                    count_unfinite,  pose,             ssim_forward, \
-                                   ssim_backward};                       \
+                                   ssim_backward,   bend_flesh};         \
   }
 
 constexpr int tiles_along(int length, int side) { return (length + side - 1) / side; }
+
+// The kernels of an instruction set; null where they cannot run.
+const KernelTable* kernels_of(int isa);
 
 // Smallest compiled channel count that holds `channels`.
 constexpr int padded_channels(int channels) {

@@ -74,6 +74,15 @@ PERSONA_INLINE void write_rows(float* rows, int64_t first, int count, const Vec*
     for (int k = 0; k < columns; ++k) p[columns * lane + k] = buffer[k][lane];
 }
 
+// Offsets of Gaussians that exist; lanes beyond `count` stay where they are.
+PERSONA_INLINE void add_offsets(const PoseJob& job, int64_t first, int count, Vec* x) {
+  alignas(64) float columns[3][kWidth] = {};
+  for (int lane = 0; lane < count; ++lane)
+    for (int axis = 0; axis < 3; ++axis)
+      columns[axis][lane] = job.offsets[3 * (first + lane) + axis];
+  for (int axis = 0; axis < 3; ++axis) x[axis] += read(columns[axis]);
+}
+
 PERSONA_INLINE void pose_lanes(const PoseJob& job, int64_t first, int count) {
   const int64_t block = first / kPoseBlock;
   const int lane = (int)(first % kPoseBlock);
@@ -82,6 +91,7 @@ PERSONA_INLINE void pose_lanes(const PoseJob& job, int64_t first, int count) {
 
   Vec x[3] = {column(0), column(1), column(2)};
   add_flesh(job, job.corners + block * 3 * kPoseBlock + lane, rest + 3 * kPoseBlock, x);
+  if (job.offsets != nullptr) add_offsets(job, first, count, x);
   Vec mean[3], f[9];
   skin(job, block, lane, x, mean, f);
 
@@ -109,9 +119,9 @@ PERSONA_INLINE void pose_lanes(const PoseJob& job, int64_t first, int count) {
   for (int i = 0, k = 0; i < 3; ++i)
     for (int j = i; j < 3; ++j, ++k)
       covariance[k] = axes[0][i] * axes[0][j] + axes[1][i] * axes[1][j] + axes[2][i] * axes[2][j];
-  write_rows<3>(job.means, first, count, mean);
-  write_rows<6>(job.covariances, first, count, covariance);
-  write_rows<3>(job.normals, first, count, normal);
+  write_rows<3>(job.means, first - job.first, count, mean);
+  write_rows<6>(job.covariances, first - job.first, count, covariance);
+  if (job.normals != nullptr) write_rows<3>(job.normals, first - job.first, count, normal);
 }
 
 }  // namespace

@@ -122,6 +122,7 @@ PERSONA_INLINE Mask less(Mask among, const Lanes& a, float b) {
   return {_mm512_mask_cmp_ps_mask(among.bits, (__m512)a.part[0], _mm512_set1_ps(b), _CMP_LT_OQ)};
 }
 PERSONA_INLINE bool any(Mask m) { return m.bits != 0; }
+PERSONA_INLINE uint32_t bits_of(Mask m) { return m.bits; }
 PERSONA_INLINE Lanes select(Mask m, const Lanes& yes, const Lanes& no) {
   Lanes r;
   r.part[0] = (Vec)_mm512_mask_blend_ps(m.bits, (__m512)no.part[0], (__m512)yes.part[0]);
@@ -174,6 +175,20 @@ PERSONA_INLINE bool any(const Mask& m) {
   return sum != 0;
 #endif
 }
+// One bit a lane, the first lane lowest.
+PERSONA_INLINE uint32_t bits_of(const Mask& m) {
+  uint32_t bits = 0;
+  for (int k = 0; k < kParts; ++k) {
+#if defined(__AVX2__)
+    bits |= (uint32_t)_mm256_movemask_ps((__m256)m.part[k]) << (kWidth * k);
+#elif defined(__SSE2__)
+    bits |= (uint32_t)_mm_movemask_ps((__m128)m.part[k]) << (kWidth * k);
+#else
+    for (int i = 0; i < kWidth; ++i) bits |= (m.part[k][i] & 1u) << (kWidth * k + i);
+#endif
+  }
+  return bits;
+}
 PERSONA_INLINE Lanes select(const Mask& m, const Lanes& yes, const Lanes& no) {
   Lanes r;
   for (int k = 0; k < kParts; ++k) r.part[k] = m.part[k] ? yes.part[k] : no.part[k];
@@ -197,6 +212,49 @@ PERSONA_INLINE Lanes smaller(const Lanes& a, float b) {
 #endif
   }
   return r;
+}
+
+PERSONA_INLINE Lanes absolute(const Lanes& a) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) r.part[k] = (Vec)((IntVec)a.part[k] & 0x7fffffff);
+  return r;
+}
+
+PERSONA_INLINE Lanes above_zero(const Lanes& a) {
+  Lanes r;
+  for (int k = 0; k < kParts; ++k) {
+#if defined(__AVX512F__)
+    r.part[k] = (Vec)_mm512_max_ps((__m512)a.part[k], _mm512_setzero_ps());
+#else
+    r.part[k] = a.part[k] > Vec{} ? a.part[k] : Vec{};
+#endif
+  }
+  return r;
+}
+
+// Lists the places, among the first `count`, whose word has the bit; returns how many. Words are
+// read, and places written, up to the next multiple of sixteen.
+PERSONA_INLINE int list_bits(const uint16_t* words, int count, int bit, uint32_t* places) {
+  int length = 0;
+#if defined(__AVX512F__)
+  const __m512i wanted = _mm512_set1_epi32(1 << bit);
+  __m512i here = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  for (int i = 0; i < count; i += 16) {
+    const __m512i word = _mm512_cvtepu16_epi32(_mm256_load_si256((const __m256i*)(words + i)));
+    const __mmask16 has = _mm512_test_epi32_mask(word, wanted);
+    // Compressing into a register and storing it whole: straight to memory is ten times slower
+    // on some processors.
+    _mm512_storeu_si512(places + length, _mm512_maskz_compress_epi32(has, here));
+    length += __builtin_popcount(has);
+    here = _mm512_add_epi32(here, _mm512_set1_epi32(16));
+  }
+#else
+  for (int i = 0; i < count; ++i) {
+    places[length] = (uint32_t)i;
+    length += words[i] >> bit & 1;
+  }
+#endif
+  return length;
 }
 
 // 1 / x to 3e-7 relative for ordinary x: an estimate and one step of Newton's, a third of the time

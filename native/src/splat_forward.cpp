@@ -17,9 +17,8 @@ struct Tile {
   alignas(64) float transmittance[kBlocksPerTile][16];
   alignas(64) float alive[kBlocksPerTile][16];
   alignas(64) float alpha[kBlocksPerTile][16];
-  uint16_t lists[kBlocksPerTile][kBatch];
-  int lengths[kBlocksPerTile];
-  uint16_t hits[kBatch];
+  alignas(64) uint32_t list[kBatch + 16];  // entries of one block; room for a vector too many
+  alignas(64) uint16_t hits[kBatch];       // blocks that each entry may touch
   uint32_t open;     // blocks with a living pixel
   uint32_t touched;  // blocks whose sums are set
 };
@@ -37,17 +36,15 @@ PERSONA_INLINE void begin_tile(const SplatJob& job, int tile_x, int tile_y, Tile
   }
 }
 
-// Copies a batch of Gaussians next to each other and lists, per block, who may touch it.
+// Copies a batch of Gaussians next to each other and marks the blocks that each may touch.
 template <int channels>
 PERSONA_INLINE void pack_batch(const SplatJob& job, int tile_x, int tile_y, uint32_t first,
                                uint32_t last, int count, Tile<channels>& t) {
-  memset(t.lengths, 0, sizeof t.lengths);
   for (int e = 0; e < count; ++e) {
     const uint32_t g = job.entries[first + e];
     if (first + e + kPrefetch < last) {
       const size_t later = job.entries[first + e + kPrefetch];
       __builtin_prefetch(job.prepared + kPreparedStride * later);
-      __builtin_prefetch(job.boxes + 4 * later);
       __builtin_prefetch(job.features + (size_t)job.channels * later);
     }
     float* packed = t.packed + e * Tile<channels>::kStride;
@@ -61,51 +58,49 @@ PERSONA_INLINE void pack_batch(const SplatJob& job, int tile_x, int tile_y, uint
       for (int k = 0; k < channels; ++k)
         packed[kPackedHead + k] = k < job.channels ? features[k] : 0.0f;
     }
-    t.hits[e] = 0;
-    uint32_t touched = blocks_of(job.boxes + 4 * (size_t)g, tile_x, tile_y) & t.open;
-    for (; touched != 0; touched &= touched - 1) {
-      const int block = __builtin_ctz(touched);
-      t.lists[block][t.lengths[block]++] = (uint16_t)e;
-    }
+    t.hits[e] = (uint16_t)(blocks_near(packed) & t.open);
   }
+  // The last vector of `list_bits` reads on.
+  for (int e = count; e < kBatch && e % 16 != 0; ++e) t.hits[e] = 0;
 }
 
+// Adds the listed Gaussians of a batch to a block, until all its pixels are finished.
 template <int channels>
-PERSONA_INLINE void draw_block(int block, Tile<channels>& t) {
+PERSONA_INLINE void draw_block(int block, int length, Tile<channels>& t) {
   const Lanes x = block_x(block), y = block_y(block);
   Lanes transmittance = load(t.transmittance[block]);
   Mask alive = greater(load(t.alive[block]), 0.5f);
+  // Runs on below the stop, so that no Gaussian waits for the comparison of the one before.
+  Lanes running = or_zero(alive, transmittance);
   const bool fresh = ((t.touched >> block) & 1u) == 0;
   Lanes sums[channels];
 #pragma GCC unroll 32
   for (int k = 0; k < channels; ++k) sums[k] = fresh ? lanes(0.0f) : load(t.sums[block][k]);
   const uint16_t bit = (uint16_t)(1u << block);
-  bool open = true;
-  for (int i = 0; i < t.lengths[block]; ++i) {
-    const int e = t.lists[block][i];
-    const float* packed = t.packed + e * Tile<channels>::kStride;
+  int i = 0;
+  while (i < length) {
+    const uint32_t e = t.list[i++];
+    const float* packed = t.packed + (size_t)e * Tile<channels>::kStride;
     const Exponent exponent = exponent_at(packed, x, y);
-    const Mask inside = at_least(alive, exponent.log2_alpha, kLog2AlphaMin);
-    if (!any(inside)) continue;
+    const Mask inside = at_least(exponent.log2_alpha, kLog2AlphaMin);
     const Lanes alpha = or_zero(inside, smaller(exp2_lanes(exponent.log2_alpha), kAlphaMax));
-    const Lanes next = transmittance - alpha * transmittance;
-    alive = greater(alive, next, kTransmittanceStop);
-    const Lanes weight = or_zero(alive, alpha * transmittance);
-    transmittance = select(alive, next, transmittance);
+    const Lanes taken = alpha * running;
+    running = running - taken;
+    alive = greater(running, kTransmittanceStop);
+    const Lanes weight = or_zero(alive, taken);
+    transmittance = select(alive, running, transmittance);
 #pragma GCC unroll 32
     for (int k = 0; k < channels; ++k) sums[k] = sums[k] + weight * packed[kPackedHead + k];
-    t.hits[e] |= bit;
-    if (!any(alive)) {
-      open = false;
-      break;
-    }
+    if (!any(alive)) break;
   }
   store(t.transmittance[block], transmittance);
   store(t.alive[block], or_zero(alive, lanes(1.0f)));
 #pragma GCC unroll 32
   for (int k = 0; k < channels; ++k) store(t.sums[block][k], sums[k]);
   t.touched |= bit;
-  if (!open) t.open &= ~(1u << block);
+  if (any(alive)) return;
+  t.open &= ~(1u << block);
+  for (; i < length; ++i) t.hits[t.list[i]] &= (uint16_t)~bit;
 }
 
 // The lanes of one row of a block, to or from an image.
@@ -135,15 +130,24 @@ PERSONA_INLINE void write_tile(const SplatJob& job, int tile_x, int tile_y, Tile
   }
 }
 
+// A call of memset would take longer than writing these few.
+PERSONA_INLINE void clear_row(float* row, int columns) {
+  const Lanes zero = lanes(0.0f);
+  if (columns == kTile) {
+    memcpy(row, &zero, sizeof zero);
+  } else {
+    memset(row, 0, sizeof(float) * columns);
+  }
+}
+
 void write_empty(const SplatJob& job, int tile_x, int tile_y) {
   const size_t plane = (size_t)job.width * job.height;
   const int columns = job.width - tile_x < kTile ? job.width - tile_x : kTile;
   const int rows = job.height - tile_y < kTile ? job.height - tile_y : kTile;
   for (int r = 0; r < rows; ++r) {
     const size_t at = (size_t)(tile_y + r) * job.width + tile_x;
-    memset(job.alpha + at, 0, sizeof(float) * columns);
-    for (int k = 0; k < job.channels; ++k)
-      memset(job.image + k * plane + at, 0, sizeof(float) * columns);
+    clear_row(job.alpha + at, columns);
+    for (int k = 0; k < job.channels; ++k) clear_row(job.image + k * plane + at, columns);
   }
 }
 
@@ -158,8 +162,11 @@ void draw_tile(const SplatJob& job, int tile) {
   for (; first < end && t.open; first += kBatch) {
     const int count = (int)(end - first < (uint32_t)kBatch ? end - first : (uint32_t)kBatch);
     pack_batch(job, tile_x, tile_y, first, end, count, t);
-    for (int block = 0; block < kBlocksPerTile; ++block)
-      if (t.lengths[block] != 0) draw_block(block, t);
+    for (uint32_t blocks = t.open; blocks != 0; blocks &= blocks - 1) {
+      const int block = __builtin_ctz(blocks);
+      const int length = list_bits(t.hits, count, block, t.list);
+      if (length != 0) draw_block(block, length, t);
+    }
     memcpy(job.hits + first, t.hits, sizeof(uint16_t) * count);
   }
   if (first < end) memset(job.hits + first, 0, sizeof(uint16_t) * (end - first));

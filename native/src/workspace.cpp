@@ -28,7 +28,8 @@ int64_t persona_workspace::bytes() const {
                                   &slot_begin,   &sort_keys[0],   &sort_keys[1], &sort_ids[0],
                                   &sort_ids[1],  &digit_counts,   &tile_histogram, &tile_start,
                                   &entries,      &hits,           &slots,       &slot_used,
-                                  &block_summary, &ssim_sums,      &ssim_slopes};
+                                  &block_summary, &ssim_sums,      &ssim_slopes, &bones,
+                                  &bends,        &flesh};
   int64_t sum = 0;
   for (const auto* buffer : all) sum += static_cast<int64_t>(buffer->bytes());
   return sum;

@@ -51,6 +51,8 @@ struct persona_workspace {
   persona::Buffer block_summary;
   // Of the similarity of two pictures: per tile, and per place of the window.
   persona::Buffer ssim_sums, ssim_slopes;
+  // Of a posed body: bones (joints,4,4), rotations less the identity (joints,9), flesh (vertices,3).
+  persona::Buffer bones, bends, flesh;
 
   int64_t gaussian_count = -1;
   int64_t entry_count = 0;

@@ -57,6 +57,36 @@ def scene_of(seed, *, count=150, channels=5, width=53, height=37, size=0.08, spr
     )
 
 
+KINDS = (
+    *("nobody", "one", "behind", "points", "needles", "extremes", "crowd", "ordinary"),
+    *("faint", "close"),
+)
+"""Kinds of scenes: the corners, and what lies between them."""
+
+
+def corner_scene(seed):
+    """A small scene of each kind in turn, in a picture of any size."""
+    g = torch.Generator().manual_seed(seed)
+    kind = KINDS[seed % len(KINDS)]
+    width, height = (int(torch.randint(1, 46, (1,), generator=g)) for _ in range(2))
+    count = {"nobody": 0, "one": 1, "crowd": 120}.get(kind, 30)
+    scene = scene_of(seed, count=count, channels=4, width=width, height=height, size=0.15)
+    means, scales, opacities = (leaf.clone() for leaf in (scene.means, *scene.leaves[2:4]))
+    if kind == "behind":
+        means += torch.tensor([1.2, 0.8, 8.0])  # the camera looks away from there
+    elif kind == "points":
+        scales.zero_()
+    elif kind == "needles":
+        scales[:] = torch.tensor([0.5, 1e-4, 1e-6])
+    elif kind == "extremes":
+        opacities = (torch.rand(count, generator=g) < 0.5).float()
+    elif kind == "faint":
+        opacities = 2.0 / 255 * torch.rand(count, generator=g)
+    elif kind == "close":
+        means = 0.2 * means + torch.tensor([0.27, 0.18, 1.7])
+    return scene.with_leaves([means, scene.quats_wxyz, scales, opacities, scene.features])
+
+
 def decided_pixels(means2d, conics, opacities, depths, window, *, margin=1e-3):
     """Tell the pixels where every cut-off is missed by a relative ``margin`` (float64 inputs)."""
     left, top, width, height = window
@@ -85,6 +115,11 @@ def make_scene():
 @pytest.fixture(scope="session")
 def decided():
     return decided_pixels
+
+
+@pytest.fixture(scope="session")
+def make_corner():
+    return corner_scene
 
 
 @pytest.fixture(params=ISAS)

@@ -81,7 +81,7 @@ def test_a_box_is_the_cut_out_picture_and_nothing_around_it_counts(seed, left, t
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("backend", (Backend.REFERENCE, Backend.NATIVE))
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 def test_the_reference_is_the_metric_of_the_reports(backend):
     picture, target = pair((3, 40, 50))
     expected = ssim(picture.permute(1, 2, 0), target.permute(1, 2, 0))
@@ -132,7 +132,7 @@ def test_equal_pictures_are_exactly_alike_and_pull_nowhere(isa):
         assert not gradient.any()
 
 
-@pytest.mark.parametrize("backend", (Backend.REFERENCE, Backend.NATIVE))
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 def test_black_on_white_is_nearly_zero(backend):
     # Both flat: only the stabilisers are left, C1 / (1 + C1).
     value = ssim_planes(torch.zeros(1, 20, 20), torch.ones(1, 20, 20), backend=backend)
@@ -204,7 +204,7 @@ def test_far_outside_the_range_nothing_becomes_infinite(isa):
     assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("backend", (Backend.REFERENCE, Backend.NATIVE))
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 @pytest.mark.parametrize(
     ("box", "message"),
     [
@@ -254,7 +254,7 @@ def test_what_does_not_fit_is_refused():
         ssim_planes(picture, target, threads=0)
 
 
-@pytest.mark.parametrize("backend", (Backend.REFERENCE, Backend.NATIVE))
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 def test_a_gradient_of_the_target_is_refused(backend):
     picture, target = pair((3, 40, 50))
     with pytest.raises(InputError, match="gradient of the target") as caught:

@@ -1,6 +1,7 @@
 """Play a motion: step through it, yield the posed Gaussians, and draw them."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -9,12 +10,22 @@ from torch import Tensor
 from persona.animation.framing import Posable
 from persona.animation.shadow import contact_shadow
 from persona.core.errors import InputError
-from persona.core.types import Image
+from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
+from persona.kernels import PosedPicture
+from persona.records.body_params import BodyParams
 from persona.records.gaussians import Gaussians
 from persona.records.motion import Motion
 from persona.rendering import render
 from persona.rendering.compositing import over, straight_rgba
+
+
+class Drawable(Posable, Protocol):
+    """What can be posed and drawn at once: an avatar."""
+
+    def draw(self, params: BodyParams, camera: Camera) -> PosedPicture:
+        """Draw one pose over nothing."""
+        ...
 
 
 def play(avatar: Posable, motion: Motion) -> Iterator[Gaussians]:
@@ -24,7 +35,7 @@ def play(avatar: Posable, motion: Motion) -> Iterator[Gaussians]:
 
 
 def draw(
-    avatar: Posable,
+    avatar: Drawable,
     motion: Motion,
     cameras: Sequence[Camera],
     *,
@@ -53,8 +64,11 @@ def draw(
             fix="use `framing.frame_motion`, or repeat one camera",
         )
     with torch.no_grad():
-        for gaussians, camera in zip(play(avatar, motion), cameras, strict=True):
-            yield draw_frame(gaussians, camera, background=background, shadow=shadow)
+        for index, camera in enumerate(cameras):
+            drawn = avatar.draw(motion.params.frame(index), camera)
+            color = drawn.image.permute(1, 2, 0)
+            under = drawn.means if shadow else None
+            yield _put_down(color, drawn.alpha, under, camera, background)
 
 
 def draw_frame(
@@ -66,9 +80,20 @@ def draw_frame(
 ) -> Float[Tensor, "h w c"]:
     """Draw one posed cloud; as `draw` for a single frame."""
     person = render(gaussians, camera, maps=False)
-    color, alpha = person.color, person.alpha
-    if shadow:
-        dark = render(contact_shadow(gaussians), camera, maps=False).alpha
+    under = gaussians.means if shadow else None
+    return _put_down(person.color, person.alpha, under, camera, background)
+
+
+def _put_down(
+    color: Image,
+    alpha: Mask,
+    means: Float[Tensor, "n 3"] | None,
+    camera: Camera,
+    background: Float[Tensor, " 3"] | Image | None,
+) -> Float[Tensor, "h w c"]:
+    """Put a drawn person over the background, and over the shadow of their means, if given."""
+    if means is not None:
+        dark = render(contact_shadow(means), camera, maps=False).alpha
         # The shadow is black, so it adds coverage under the person and no colour.
         alpha = alpha + (1 - alpha) * dark
     if background is None:

@@ -3,6 +3,8 @@
 from typing import Final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from persona.records.gaussians import Gaussians
 
@@ -18,10 +20,10 @@ DARKNESS: Final = 0.30
 """How much light a body on the floor takes away at most, roughly."""
 
 
-def contact_shadow(gaussians: Gaussians) -> Gaussians:
-    """Give black Gaussians flat on the floor (y = 0), dark under what is near to it."""
-    step = max(1, gaussians.count // SAMPLES)
-    points = gaussians.means[::step]
+def contact_shadow(means: Float[Tensor, "n 3"]) -> Gaussians:
+    """Give black Gaussians flat on the floor (y = 0), dark under points that are near to it [m]."""
+    step = max(1, len(means) // SAMPLES)
+    points = means[::step]
     height = points[:, 1].clamp(min=0.0)
     spread = SHARPEST + SPREAD * height
     # Coverage of the floor by one point falls with the area over which it is spread.

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from persona.avatar.binding import Binding
-from persona.avatar.posing import CanonicalGaussians, rig_of
+from persona.avatar.posing import CanonicalGaussians, puppet_of, puppet_pose, rig_of
 from persona.body import SmplxBody, load_body
 from persona.core.moving import moved
 from persona.geometry.cameras import Camera, photo_camera
-from persona.kernels import Rig, pose_gaussians
+from persona.kernels import PosedPicture, Puppet, Rig, draw_posed, pose_gaussians
 from persona.records.body_fit import Identity
 from persona.records.body_params import BodyParams, rest_params
 from persona.records.gaussians import Gaussians
@@ -84,6 +84,13 @@ class Avatar:
         """The Gaussians as the posing kernel wants them; made at the first pose, then kept."""
         return rig_of(self.canonical, self.binding, self.body)
 
+    @cached_property
+    def puppet(self) -> Puppet:
+        """The person as the drawing kernel wants them; made at the first `draw`, then kept."""
+        rest = replace(rest_params(), betas=self.identity.betas)
+        joints = self.body.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
+        return puppet_of(self.canonical, self.rig, self.body, joints)
+
     @property
     def photo_camera(self) -> Camera:
         """The camera of the photo, at the photo's size."""
@@ -132,6 +139,30 @@ class Avatar:
     ) -> Rendered:
         """Draw the person in a pose, seen by a camera; None leaves the background transparent."""
         return render(self.pose(params), camera, background=background)
+
+    def draw(
+        self,
+        params: BodyParams,
+        camera: Camera,
+        *,
+        vertex_offsets: Float[Tensor, "v 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        threads: int | None = None,
+    ) -> PosedPicture:
+        """Draw the person in a pose at once, for films and live use.
+
+        As `render` without maps and background, several times faster, and without a gradient.
+
+        Args:
+            params: One pose without batch axes. Its betas are ignored: the avatar keeps its own.
+            camera: Who looks, and the size of the picture.
+            vertex_offsets: Added to the body's rest skin [m].
+            gaussian_offsets: Added to the Gaussians' rest means [m].
+            threads: Threads to use; None takes torch's number.
+        """
+        pose = puppet_pose(params, self.puppet.expression_dirs.shape[2])
+        pose = replace(pose, vertex_offsets=vertex_offsets, gaussian_offsets=gaussian_offsets)
+        return draw_posed(self.puppet, pose, camera, threads=threads)
 
     def save(self, folder: Path | str) -> None:
         """Write ``avatar.safetensors`` and ``avatar.json`` into a folder, whole or not at all."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from persona.avatar.binding import Binding
 from persona.body import SmplxBody
 from persona.geometry.rotations import quaternion_to_matrix
-from persona.kernels import Rig, posing_reference
+from persona.kernels import Puppet, PuppetPose, Rig, posing_reference
+from persona.records.body_params import BodyParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,41 @@ def rig_of(canonical: CanonicalGaussians, binding: Binding, body: SmplxBody) -> 
         weight_gradients=binding.weight_gradients,
         vertex_count=body.vertex_count,
         bone_count=body.weights.shape[1],
+    )
+
+
+def puppet_of(
+    canonical: CanonicalGaussians, rig: Rig, body: SmplxBody, rest_joints: Float[Tensor, "55 3"]
+) -> Puppet:
+    """Join a rig and the body under it into what `kernels.draw_posed` draws."""
+    blocks = body.correctives
+    none = torch.zeros(0, 3, 9)
+    return Puppet(
+        rig=rig,
+        opacities=canonical.opacities,
+        features=canonical.colors,
+        parents=body.parents,
+        rest_joints=rest_joints,
+        joint_dirs=body.joint_dirs[..., body.shapedirs.shape[2] :],
+        expression_dirs=body.exprdirs,
+        corrective_joints=torch.cat(
+            [torch.full_like(block.vertex_ids, block.joint) for block in blocks]
+            or [torch.zeros(0, dtype=torch.int64)]
+        ),
+        corrective_vertices=torch.cat(
+            [block.vertex_ids for block in blocks] or [torch.zeros(0, dtype=torch.int64)]
+        ),
+        corrective_directions=torch.cat([block.directions for block in blocks] or [none]),
+    )
+
+
+def puppet_pose(params: BodyParams, expression_count: int) -> PuppetPose:
+    """Give one pose without batch axes as a puppet takes it; missing expressions are zero."""
+    missing = expression_count - params.expression.shape[-1]
+    return PuppetPose(
+        rotations=params.full_pose,
+        expression=torch.nn.functional.pad(params.expression, (0, missing)),
+        translation=params.transl,
     )
 
 

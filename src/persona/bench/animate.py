@@ -1,11 +1,12 @@
 """Time a moving avatar, from SMPL-X parameters to pixels: posing, projection and drawing."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import torch
 
+from persona.animation.player import draw
 from persona.avatar import Avatar
 from persona.bench.cases import BenchConfig
 from persona.bench.clock import Marks, instruction_set, lap_times
@@ -16,6 +17,7 @@ from persona.core.moving import moved
 from persona.geometry.cameras import Camera
 from persona.kernels import Backend, pose_gaussians, project_gaussians, rasterize
 from persona.records.body_params import BodyParams
+from persona.records.motion import Motion
 from persona.rendering.camera_paths import fit_camera
 
 YAW = 0.4
@@ -100,10 +102,9 @@ class _Film:
 
     def frame(self, mark: Marks) -> None:
         """Draw one frame in its parts; the plain twin stops before drawing."""
-        self.next = (self.next + 1) % SWING_FRAMES
         avatar, twin = self.avatar, self.backend is Backend.REFERENCE
         bent = avatar.body.articulate(
-            self.frames[self.next], joint_offsets=avatar.identity.joint_offsets
+            self._following(), joint_offsets=avatar.identity.joint_offsets
         )
         # gsplat does not pose: on CUDA plain torch is the fastest there is.
         poser = None if self.backend is Backend.GSPLAT else self.backend
@@ -131,15 +132,21 @@ class _Film:
         mark()
 
     def whole(self, mark: Marks) -> None:
-        """Draw one frame without looking at the clock, or waiting for a GPU, in between."""
-        self.frame(lambda: None)
+        """Draw one frame at once: natively in one call, on a GPU without waiting in between."""
+        if self.backend is Backend.NATIVE:
+            self.avatar.draw(self._following(), self.camera, threads=self.threads)
+        else:
+            self.frame(lambda: None)
         mark()
 
     def play(self, mark: Marks) -> None:
         """Draw one frame of a film."""
-        from persona.animation.player import draw_frame
-
-        self.next = (self.next + 1) % SWING_FRAMES
-        cloud = self.avatar.pose(self.frames[self.next])
-        draw_frame(cloud, self.camera, background=torch.ones(3))
+        params = self._following()
+        still = {f.name: getattr(params, f.name)[None] for f in fields(params)}
+        motion = Motion(params=BodyParams(**still), fps=30.0)
+        next(draw(self.avatar, motion, [self.camera], background=torch.ones(3)))
         mark()
+
+    def _following(self) -> BodyParams:
+        self.next = (self.next + 1) % SWING_FRAMES
+        return self.frames[self.next]

@@ -13,8 +13,8 @@ from persona.bench.contestants import Contestant
 from persona.bench.rows import Row, there_and_back
 from persona.bench.scenes import body_avatar, quats_from_normals, swinging_params
 from persona.geometry.cameras import Camera
-from persona.images.similarity import person_box, ssim
-from persona.kernels import Backend, project_oriented, rasterize
+from persona.images.similarity import person_box
+from persona.kernels import Backend, project_oriented, rasterize, ssim_planes
 from persona.rendering.camera_paths import MARGIN, fit_camera
 
 COLORS = 3
@@ -66,7 +66,7 @@ def dissimilarity(drawn: Tensor, target: Tensor) -> Tensor:
 
 def structural_similarity(drawn: Tensor, target: Tensor) -> Tensor:
     """Give the SSIM of two pictures (c, h, w)."""
-    return ssim(drawn.permute(1, 2, 0), target.permute(1, 2, 0))
+    return ssim_planes(drawn, target)
 
 
 def _timed(iteration: "_Iteration", contestant: Contestant, mark: Marks) -> None:

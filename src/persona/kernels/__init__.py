@@ -2,6 +2,7 @@
 
 from persona.kernels.dispatch import Backend
 from persona.kernels.mesh import rasterize_mesh
+from persona.kernels.posed_drawing import PosedPicture, Puppet, PuppetPose, draw_posed
 from persona.kernels.posing import Rig, pose_gaussians
 from persona.kernels.projection import project_gaussians, project_oriented
 from persona.kernels.similarity import ssim_planes
@@ -9,7 +10,11 @@ from persona.kernels.splatting import rasterize
 
 __all__ = [
     "Backend",
+    "PosedPicture",
+    "Puppet",
+    "PuppetPose",
     "Rig",
+    "draw_posed",
     "pose_gaussians",
     "project_gaussians",
     "project_oriented",

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from persona.core.checks import check_finite, check_shape
 from persona.core.errors import InputError
+from persona.geometry.cameras import Camera
 from persona.kernels.native_core import isa_code, native_library, why_not_native
 
 
@@ -63,6 +64,63 @@ def check_thread_count(threads: int | None) -> None:
             f"{threads} threads were asked for",
             why="somebody has to do the work",
             fix="give 1 or more, or None for torch's number",
+        )
+
+
+def check_ids(
+    name: str, ids: Tensor, shape: tuple[int, ...], count: int, *, beside: Tensor, low: int = 0
+) -> None:
+    """Refuse ids of another shape or device, that are no whole numbers, or that name nobody.
+
+    Args:
+        name: Of the ids, for the error.
+        ids: What is checked.
+        shape: That they must have.
+        count: How many there are to be named.
+        beside: Something on the device where they must be.
+        low: Smallest id.
+
+    Raises:
+        InputError: The shape, type or device differs, or an id lies outside [low, count).
+    """
+    check_shape(name, ids, shape)
+    if ids.device != beside.device:
+        raise InputError(
+            f"{name} is on {ids.device}, what it belongs to is on {beside.device}",
+            why="one call computes on one device",
+            fix=f"move it first: {name}.to({str(beside.device)!r})",
+        )
+    if ids.dtype not in (torch.int32, torch.int64):
+        raise InputError(
+            f"{name} is {ids.dtype}",
+            why="ids are whole numbers of 32 or 64 bits",
+            fix=f"convert it first: {name}.long()",
+        )
+    if ids.numel() and not (int(ids.min()) >= low and int(ids.max()) < count):
+        raise InputError(
+            f"{name} spans [{int(ids.min())}, {int(ids.max())}], there are {count}",
+            why="an id without an owner would read somebody else's memory",
+            fix="use the body that the Gaussians were attached to",
+        )
+
+
+def check_camera(camera: Camera, eps2d: float, near: float) -> None:
+    """Refuse a camera that is nowhere, and settings without sense.
+
+    Raises:
+        InputError: A number is not finite, or of the wrong sign.
+    """
+    if not (0 <= eps2d < float("inf") and 0 < near < float("inf")):
+        raise InputError(
+            f"eps2d is {eps2d}, near is {near}",
+            why="eps2d must be finite and not negative, near finite and positive",
+            fix="leave them at their defaults",
+        )
+    if camera.T_camera_world.shape != (4, 4) or not torch.isfinite(camera.T_camera_world).all():
+        raise InputError(
+            f"T_camera_world has shape {tuple(camera.T_camera_world.shape)} or is not finite",
+            why="it must be a rigid 4 x 4 transform",
+            fix="make it with geometry.cameras.look_at",
         )
 
 

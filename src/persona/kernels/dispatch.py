@@ -73,6 +73,7 @@ def _reference(module: str) -> Candidate:
 
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
+    "draw_posed": (_native("posed_drawing_native"), _reference("posed_drawing_reference")),
     "pose_gaussians": (_native("posing_native"), _reference("posing_reference")),
     "project_gaussians": (
         _native("projection_native"),

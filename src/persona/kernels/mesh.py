@@ -59,6 +59,12 @@ def rasterize_mesh(
             why="it must be integers of shape (any, 3)",
             fix="give one row of three vertex ids for each triangle",
         )
+    if faces.device != vertices2d.device:
+        raise InputError(
+            f"faces is on {faces.device}, vertices2d on {vertices2d.device}",
+            why="one call computes on one device",
+            fix=f"move it first: faces.to({str(vertices2d.device)!r})",
+        )
     if faces.numel() and not (int(faces.min()) >= 0 and int(faces.max()) < count):
         raise InputError(
             f"faces name vertices {int(faces.min())} to {int(faces.max())}, there are {count}",

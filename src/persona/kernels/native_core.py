@@ -11,7 +11,7 @@ from persona.core.errors import BackendError
 from persona.kernels.dispatch import ISA_VARIABLE, isa_from_environment
 
 LIBRARY = Path(__file__).parents[1] / "_native" / "libpersona_native.so"
-ABI_VERSION = 2
+ABI_VERSION = 3
 """Must equal PERSONA_ABI_VERSION in native/include/persona_native.h."""
 ISAS = ("baseline", "avx2", "avx512")
 """Instruction sets in the order of ``enum persona_isa``; baseline is SSE2 or NEON."""
@@ -31,7 +31,7 @@ _STATUS = {
     3: ("this processor cannot run the instruction set", f"unset {ISA_VARIABLE}"),
     4: ("too many feature channels", f"draw at most {MAX_CHANNELS} at a time"),
     5: ("a backward pass came without its forward pass", "report this as a bug"),
-    6: ("a face names a vertex that does not exist", "check the mesh"),
+    6: ("a face names a vertex, or a joint a parent, that is not there", "check the mesh or body"),
     7: ("the compared part is too small or not inside the picture", "report this as a bug"),
 }
 
@@ -48,6 +48,52 @@ class CameraStruct(ctypes.Structure):
         ("tan_max", ctypes.c_double * 2),
         ("eps2d", ctypes.c_double),
         ("near", ctypes.c_double),
+    )
+
+
+class BodyStruct(ctypes.Structure):
+    """Mirror of ``persona_body``."""
+
+    _fields_ = (
+        ("vertex_count", ctypes.c_int64),
+        ("joint_count", ctypes.c_int32),
+        ("expression_count", ctypes.c_int32),
+        ("parents", ctypes.c_void_p),
+        ("rest_joints", ctypes.c_void_p),
+        ("joint_dirs", ctypes.c_void_p),
+        ("expression_dirs", ctypes.c_void_p),
+        ("bend_begin", ctypes.c_void_p),
+        ("bend_joints", ctypes.c_void_p),
+        ("bends", ctypes.c_void_p),
+    )
+
+
+class RigStruct(ctypes.Structure):
+    """Mirror of ``persona_rig``."""
+
+    _fields_ = (
+        ("count", ctypes.c_int64),
+        ("channels", ctypes.c_int32),
+        ("rest", ctypes.c_void_p),
+        ("corners", ctypes.c_void_p),
+        ("share_begin", ctypes.c_void_p),
+        ("share_bones", ctypes.c_void_p),
+        ("shares", ctypes.c_void_p),
+        ("opacities", ctypes.c_void_p),
+        ("features", ctypes.c_void_p),
+    )
+
+
+class PoseStruct(ctypes.Structure):
+    """Mirror of ``persona_pose``."""
+
+    _fields_ = (
+        ("rotations", ctypes.c_void_p),
+        ("expression", ctypes.c_void_p),
+        ("vertex_offsets", ctypes.c_void_p),
+        ("gaussian_offsets", ctypes.c_void_p),
+        ("translation", ctypes.c_float * 3),
+        ("max_stretch", ctypes.c_float),
     )
 
 
@@ -77,6 +123,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     ),
     "persona_ssim_forward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 5, _P)),
     "persona_ssim_backward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 4, _P, _P)),
+    "persona_draw_posed": (_INT, (_P, _INT, _INT, *[_P] * 4, _INT, _INT, *[_P] * 3)),
 }
 
 

@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from persona.core.checks import check_shape
 from persona.core.errors import BackendError, InputError
-from persona.kernels.checks import check_floats, check_thread_count
+from persona.kernels.checks import check_floats, check_ids, check_thread_count
 from persona.kernels.dispatch import Backend, implementation
 
 MAX_STRETCH = 3.0
@@ -57,8 +56,8 @@ class Rig:
             bone_weights=(self.bone_weights, (n, slots)),
             weight_gradients=(self.weight_gradients, (n, slots, 3)),
         )
-        _check_ids("corners", self.corners, (n, 3), self.vertex_count)
-        _check_ids("bone_ids", self.bone_ids, (n, slots), self.bone_count)
+        check_ids("corners", self.corners, (n, 3), self.vertex_count, beside=self.means)
+        check_ids("bone_ids", self.bone_ids, (n, slots), self.bone_count, beside=self.means)
 
     @property
     def requires_grad(self) -> bool:
@@ -107,12 +106,7 @@ def pose_gaussians(
         means=(rig.means, (None, 3)),
     )
     check_thread_count(threads)
-    if not 0 < max_stretch < float("inf"):
-        raise InputError(
-            f"max_stretch is {max_stretch}",
-            why="it is a length over a length, finite and positive",
-            fix=f"leave it at its default, {MAX_STRETCH}",
-        )
+    check_stretch(max_stretch)
     wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
     if torch.is_grad_enabled() and wanted:
         if backend is Backend.NATIVE:
@@ -126,11 +120,15 @@ def pose_gaussians(
     return run(rig, flesh, T_posed_rest, max_stretch=max_stretch, threads=threads)
 
 
-def _check_ids(name: str, ids: Tensor, shape: tuple[int, int], count: int) -> None:
-    check_shape(name, ids, shape)
-    if ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < count):
+def check_stretch(max_stretch: float) -> None:
+    """Refuse a limit without sense.
+
+    Raises:
+        InputError: It is not finite and positive.
+    """
+    if not 0 < max_stretch < float("inf"):
         raise InputError(
-            f"{name} spans [{int(ids.min())}, {int(ids.max())}], there are {count}",
-            why="an id without an owner would read somebody else's memory",
-            fix="use the body that the Gaussians were attached to",
+            f"max_stretch is {max_stretch}",
+            why="it is a length over a length, finite and positive",
+            fix=f"leave it at its default, {MAX_STRETCH}",
         )

@@ -51,9 +51,7 @@ def pose_gaussians(
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose block by block; see `persona.kernels.posing.pose_gaussians`."""
-    blocks = _blocks.get(rig)
-    if blocks is None:
-        blocks = _blocks[rig] = pack(rig)
+    blocks = blocks_of(rig)
     n = rig.means.shape[0]
     flesh, bones = flesh.detach().contiguous(), T_posed_rest.detach().contiguous()
     results = flesh.new_empty(n, 3), flesh.new_empty(n, 6), flesh.new_empty(n, 3)
@@ -68,6 +66,14 @@ def pose_gaussians(
     )
     check_status(status)
     return results
+
+
+def blocks_of(rig: "Rig") -> Blocks:
+    """Give a rig as the core reads it, packed at the first call."""
+    blocks = _blocks.get(rig)
+    if blocks is None:
+        blocks = _blocks[rig] = pack(rig)
+    return blocks
 
 
 def pack(rig: "Rig") -> Blocks:
@@ -86,15 +92,15 @@ def pack(rig: "Rig") -> Blocks:
     per_block = torch.bincount(keys // rig.bone_count, minlength=block_count)
     share_begin = torch.cat([per_block.new_zeros(1), per_block.cumsum(0)])
     return Blocks(
-        rest=_columns(rest),
-        corners=_columns(rig.corners.int()),
+        rest=columns(rest),
+        corners=columns(rig.corners.int()),
         share_begin=share_begin.int(),
         share_bones=(keys % rig.bone_count).int(),
         shares=shares.transpose(1, 2).contiguous(),
     )
 
 
-def _columns(rows: Tensor) -> Tensor:
+def columns(rows: Tensor) -> Tensor:
     """Turn rows (n, c) into blocks (any, c, 16), the last one filled up with zeros."""
     padded = torch.nn.functional.pad(rows, (0, 0, 0, -rows.shape[0] % BLOCK))
     return padded.reshape(-1, BLOCK, rows.shape[1]).transpose(1, 2).contiguous()

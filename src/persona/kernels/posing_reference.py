@@ -15,10 +15,13 @@ def pose_gaussians(
     T_posed_rest: Tensor,
     *,
     max_stretch: float,
+    offsets: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
     means = rig.means + (flesh[rig.corners] * rig.corner_shares[..., None]).sum(1)
+    if offsets is not None:
+        means = means + offsets
     linear, shift, deformation = skinning_maps(
         means, rig.bone_ids, rig.bone_weights, rig.weight_gradients, T_posed_rest
     )

@@ -1,12 +1,10 @@
 """Project 3D Gaussians to 2D ellipses: what callers use, whatever does the work."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from persona.core.errors import InputError
 from persona.geometry.cameras import Camera
-from persona.kernels.checks import check_floats, check_thread_count
+from persona.kernels.checks import check_camera, check_floats, check_thread_count
 from persona.kernels.dispatch import Backend, implementation
 
 EPS2D = 0.3
@@ -55,7 +53,8 @@ def project_gaussians(
         Zwicker et al., "EWA volume splatting", IEEE Visualization 2001, section 4.
     """
     check_floats(means=(means, (None, 3)), covariances=(covariances, (means.shape[0], 6)))
-    _check_settings(camera, eps2d, near, threads)
+    check_camera(camera, eps2d, near)
+    check_thread_count(threads)
     run = implementation("project_gaussians", means.device, means.dtype, backend=backend)
     return run(means, covariances, camera, eps2d=eps2d, near=near, threads=threads)
 
@@ -94,22 +93,7 @@ def project_oriented(
     """
     n = means.shape[0]
     check_floats(means=(means, (None, 3)), quats_wxyz=(quats_wxyz, (n, 4)), scales=(scales, (n, 3)))
-    _check_settings(camera, eps2d, near, threads)
+    check_camera(camera, eps2d, near)
+    check_thread_count(threads)
     run = implementation("project_oriented", means.device, means.dtype, backend=backend)
     return run(means, quats_wxyz, scales, camera, eps2d=eps2d, near=near, threads=threads)
-
-
-def _check_settings(camera: Camera, eps2d: float, near: float, threads: int | None) -> None:
-    check_thread_count(threads)
-    if not (0 <= eps2d < float("inf") and 0 < near < float("inf")):
-        raise InputError(
-            f"eps2d is {eps2d}, near is {near}",
-            why="eps2d must be finite and not negative, near finite and positive",
-            fix="leave them at their defaults",
-        )
-    if camera.T_camera_world.shape != (4, 4) or not torch.isfinite(camera.T_camera_world).all():
-        raise InputError(
-            f"T_camera_world has shape {tuple(camera.T_camera_world.shape)} or is not finite",
-            why="it must be a rigid 4 x 4 transform",
-            fix="make it with geometry.cameras.look_at",
-        )

@@ -29,7 +29,7 @@ def project_gaussians(
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Project covariances; see `persona.kernels.projection.project_gaussians`."""
-    view = _camera_struct(camera, eps2d, near)
+    view = camera_struct(camera, eps2d, near)
     return _Project.apply(means, covariances, None, None, view, thread_count(threads))
 
 
@@ -44,11 +44,12 @@ def project_oriented(
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Project rotations and scales; see `persona.kernels.projection.project_oriented`."""
-    view = _camera_struct(camera, eps2d, near)
+    view = camera_struct(camera, eps2d, near)
     return _Project.apply(means, None, quats_wxyz, scales, view, thread_count(threads))
 
 
-def _camera_struct(camera: Camera, eps2d: float, near: float) -> CameraStruct:
+def camera_struct(camera: Camera, eps2d: float, near: float) -> CameraStruct:
+    """Give a camera as the core reads it."""
     if camera.T_camera_world.requires_grad:
         raise BackendError(
             "a gradient with respect to the camera was asked for",
