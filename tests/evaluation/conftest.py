@@ -6,61 +6,14 @@ import pytest
 import torch
 
 from persona.avatar import Avatar
-from persona.avatar.binding import bind_to_triangles
-from persona.avatar.initialize import surfel_axes
-from persona.avatar.posing import CanonicalGaussians
-from persona.body import load_body
-from persona.geometry.meshes import points_on_faces, sample_surface
-from persona.records.body_fit import Identity
-from persona.records.body_params import rest_params
-from persona.records.observation import Part
+from tests.plain_avatar import make_plain_avatar
 
 COUNT = 12_000
-SKIN = torch.tensor([0.8, 0.6, 0.5])
-CLOTH = torch.tensor([0.2, 0.3, 0.6])
 
 
 @pytest.fixture(scope="session")
 def plain_avatar() -> Avatar:
-    """Skin on head and hands, one cloth elsewhere; the photo saw what faces +z."""
-    body = load_body()
-    rest = body.forward(rest_params(), with_pose_correctives=False).rest_vertices
-    generator = torch.Generator().manual_seed(0)
-    face_ids, barycentric = sample_surface(rest, body.faces, COUNT, generator=generator)
-    points = points_on_faces(rest, body.faces, face_ids, barycentric)
-    a, b, c = rest[body.faces[face_ids]].unbind(1)
-    normals = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
-    quats, log_scales = surfel_axes(points, normals)
-    binding = bind_to_triangles(
-        face_ids,
-        barycentric,
-        faces=body.faces,
-        rest_vertices=rest,
-        vertex_weights=body.weights,
-    )
-    bone = binding.bone_ids[:, 0]
-    bare = (bone == 15) | (bone == 22) | (bone >= 25) | (bone == 20) | (bone == 21)
-    params = rest_params()
-    return Avatar(
-        identity=Identity(
-            betas=torch.zeros(10),
-            joint_offsets=torch.zeros(55, 3),
-            vertex_offsets=torch.zeros(body.vertex_count, 3),
-        ),
-        canonical=CanonicalGaussians(
-            means=points,
-            quats_wxyz=quats,
-            log_scales=log_scales,
-            opacities=torch.ones(COUNT),
-            colors=torch.where(bare[:, None], SKIN, CLOTH),
-        ),
-        binding=binding,
-        seen=normals[:, 2] > 0.1,
-        parts=torch.where(bare, int(Part.SKIN), int(Part.UPPER)),
-        photo_params=replace(params, transl=torch.tensor([0.0, 0.4, -4.0])),
-        photo_focal_px=900.0,
-        photo_size=(480, 640),
-    )
+    return make_plain_avatar(COUNT)
 
 
 def repainted(avatar: Avatar, colors: torch.Tensor) -> Avatar:

@@ -126,7 +126,7 @@ def test_any_number_of_threads_gives_the_same_bits(isa):
             assert torch.equal(getattr(together, name), getattr(alone, name))
 
 
-@pytest.mark.parametrize("backend", Backend)
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 def test_moving_the_puppet_and_the_camera_together_changes_nothing(backend):
     puppet, pose = puppet_and_pose(4)
     shift = torch.tensor([0.5, -0.25, 0.125])
@@ -139,7 +139,7 @@ def test_moving_the_puppet_and_the_camera_together_changes_nothing(backend):
     assert float(((after.image - before.image).abs() > 1e-4).float().mean()) < 0.01
 
 
-@pytest.mark.parametrize("backend", Backend)
+@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
 @pytest.mark.parametrize("name", ["vertex_offsets", "gaussian_offsets"])
 def test_offsets_of_zero_are_no_offsets(backend, name):
     puppet, pose = puppet_and_pose(5)

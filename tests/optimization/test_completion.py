@@ -119,6 +119,30 @@ def test_shade_stays_in_front_and_stripes_go_round():
     assert found["fold"] > 0.5 * gap
 
 
+@pytest.mark.parametrize("blond", [False, True])
+def test_a_scalp_that_shows_through_does_not_lighten_the_back(blond):
+    """A third of thin dark hair looks like skin; fair hair does all over, and stays fair."""
+    skin, dark = np.array([0.8, 0.6, 0.5]), np.array([0.15, 0.12, 0.1])
+    rest, normals, limb = tube(Limb.HEAD, low=0.3, high=0.6, radius=0.08)
+    hairy = rest[:, 1] > 0.45
+    thin = hairy & (np.abs(rest[:, 0]) < 0.025)
+    hair = skin - 0.1 if blond else dark
+    color = np.where(hairy[:, None], np.where(thin[:, None], skin, hair), skin)
+    seen = normals[:, 2] > 0.42
+    surface = Surface(
+        rest=rest,
+        limb=limb,
+        hair_shell=np.zeros(len(rest), bool),
+        part=np.where(hairy, int(Part.HAIR), int(Part.SKIN)),
+        seen=seen,
+        copyable=seen,
+        color=np.where(seen[:, None], color, 0.5),
+    )
+    colors = complete_colors(surface)
+    back = (rest[:, 2] < -0.04) & (rest[:, 1] > 0.5)
+    assert np.abs(np.median(colors[back], 0) - hair).max() < 0.08
+
+
 def test_a_hidden_cheek_takes_the_colour_of_its_twin():
     """One half of a face is seen; the other is its mirror image, freckles and all."""
     rest, normals, limb = tube(Limb.HEAD, low=0.3, high=0.45, radius=0.08)

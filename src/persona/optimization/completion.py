@@ -39,6 +39,10 @@ COLLAR = 0.1
 """Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
+LIKE_SKIN = 0.2
+"""Hair nearer than this to the face's colour may be scalp [sRGB]."""
+SOME_HAIR = 0.2
+"""Share of the hair that must differ from the face for the rest to be scalp [-]."""
 SHADE_SHARE = 0.7
 """How much of a slice's shade is taken away [-]."""
 SAME_HUE = (0.12, 0.3)
@@ -172,6 +176,8 @@ def _complete_group(
         guess[target] = np.median(surface.color[anywhere], 0)
         return
     source = source[_main_cloth(surface, source, limb, part)]
+    if part is Part.HAIR:
+        source = _without_scalp(surface, source)
     if limb is Limb.HEAD and part is Part.SKIN:
         guess[target] = _face_colors(surface, source, target)
         return
@@ -188,6 +194,20 @@ def _complete_group(
     else:
         nearest = plane.query(front_plane(limb, surface.rest[target]))[1]
     detail[target] = np.clip(residual[nearest], -limit, limit)
+
+
+def _without_scalp(surface: Surface, source: np.ndarray) -> np.ndarray:
+    """Leave out what passes for hair and has the face's colour: the scalp under thin hair.
+
+    Blond hair may be as fair as skin; where little else is left, all of it is hair.
+    """
+    face = surface.seen & (surface.limb == Limb.HEAD) & (surface.part == Part.SKIN)
+    if not face.any():
+        return source
+    skin = np.median(surface.color[face], 0)
+    hair = np.abs(surface.color[source] - skin).max(1) > LIKE_SKIN
+    enough = hair.sum() >= max(ENOUGH / 2, SOME_HAIR * len(source))
+    return source[hair] if enough else source
 
 
 def _face_colors(surface: Surface, source: np.ndarray, target: np.ndarray) -> np.ndarray:

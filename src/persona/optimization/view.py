@@ -21,7 +21,7 @@ GLOW_BLUR_PX = 2.5
 """Blur of the two colours a pixel is compared with [px]."""
 GLOW_CONTRAST = 0.25
 """Least distance of person's and background's colours at which they can be told apart [sRGB]."""
-GLOW_SHARE = 0.3
+GLOW_SHARE = 0.5
 """Share of the way to the background at which a pixel is no longer the person's."""
 OPAQUE = 0.95
 """Coverage from which a pixel shows the person alone; frizzy hair never quite gets there."""
