@@ -29,7 +29,7 @@ SIDES = (1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 48, 65)
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 32)
 BLOCK = 16
 """Gaussians, and vertices, of a block."""
-KNOWN_STATUS = range(7)
+KNOWN_STATUS = range(8)
 TELL_EVERY = 5.0
 """Seconds between two lines of progress."""
 
@@ -48,7 +48,15 @@ class Fuzzer:
         """Make one call, or a forward pass with its way back."""
         self.held.clear()
         entry = self.random.choice(
-            [self.project, self.rasterize, self.pose, self.mesh, self.draw_posed, self.small]
+            [
+                self.project,
+                self.rasterize,
+                self.pose,
+                self.mesh,
+                self.draw_posed,
+                self.similarity,
+                self.small,
+            ]
         )
         entry()
 
@@ -203,6 +211,27 @@ class Fuzzer:
             *(width, height, 0.01, *map(at, outputs)),
         )
         self.check(status)
+
+    def similarity(self) -> None:
+        """Compare two pictures in a box, which may leave them, and mostly go back."""
+        channels = self.pick((0, *CHANNELS, 33))
+        width, height = self.pick(SIDES), self.pick(SIDES)
+        room = channels, height, width
+        pictures = self.floats(*room), self.floats(*room)
+        box = self.pick((0, 0, 3, -1)), self.pick((0, 0, 5)), self.pick(SIDES), self.pick(SIDES)
+        box = box if self.random.random() < 0.5 else (0, 0, width, height)
+        inputs = (channels, width, height, *map(at, pictures), *box)
+        mean, upstream, grad = self.room(1), self.floats(1), self.room(*room)
+        keep = int(self.random.random() < 0.7)
+        status = self.library.persona_ssim_forward(
+            self.workspace, *self.start(), *inputs, keep, at(mean)
+        )
+        self.check(status)
+        if not status and keep:
+            status = self.library.persona_ssim_backward(
+                self.workspace, *self.start(), *inputs, at(upstream), at(grad)
+            )
+            self.check(status)
 
     def draw_posed(self) -> None:
         """Go from a pose to a picture."""
