@@ -105,6 +105,19 @@ def test_films_and_single_frames_are_drawn_alike(avatar, walk):
         assert float(((next(film) - frame).abs() > 1e-4).float().mean()) < 1e-3
 
 
+def test_offsets_move_the_person_frame_by_frame(avatar, walk):
+    cameras = frame_motion(avatar, walk, "follow", height=120)
+    white = torch.ones(3)
+    here = list(draw(avatar, walk, cameras, background=white))[:2]
+    count = avatar.canonical.means.shape[0]
+    lifted = torch.zeros(count, 3)
+    lifted[:, 1] = 0.2
+    moved = iter((None, lifted, *[None] * walk.frame_count))
+    there = list(draw(avatar, walk, cameras, background=white, offsets=moved))[:2]
+    assert torch.equal(here[0], there[0])
+    assert float((here[1] - there[1]).abs().max()) > 0.1
+
+
 def test_cameras_and_frames_must_agree(avatar, walk):
     with pytest.raises(InputError, match="0 cameras"):
         next(draw(avatar, walk, [], background=None))

@@ -1,6 +1,7 @@
 """Play a motion: step through it, yield the posed Gaussians, and draw them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Protocol
 
 import torch
@@ -23,8 +24,14 @@ from persona.rendering.compositing import over, straight_rgba
 class Drawable(Posable, Protocol):
     """What can be posed and drawn at once: an avatar."""
 
-    def draw(self, params: BodyParams, camera: Camera) -> PosedPicture:
-        """Draw one pose over nothing."""
+    def draw(
+        self,
+        params: BodyParams,
+        camera: Camera,
+        *,
+        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+    ) -> PosedPicture:
+        """Draw one pose over nothing, the rest means moved by some offsets [m]."""
         ...
 
 
@@ -41,6 +48,7 @@ def draw(
     *,
     background: Float[Tensor, " 3"] | Image | None,
     shadow: bool = True,
+    offsets: Iterable[Float[Tensor, "n 3"] | None] = repeat(None),
 ) -> Iterator[Float[Tensor, "h w c"]]:
     """Yield the drawn frames of a motion.
 
@@ -50,6 +58,8 @@ def draw(
         cameras: One for each frame.
         background: A colour or a picture of the cameras' size; None leaves it transparent.
         shadow: Whether the person darkens the floor under them.
+        offsets: For each frame what moves the Gaussians at rest [m], such as simulated cloth; read
+            one at a time.
 
     Yields:
         sRGB in [0, 1]; with straight alpha as the fourth channel where there is no background.
@@ -64,8 +74,9 @@ def draw(
             fix="use `framing.frame_motion`, or repeat one camera",
         )
     with torch.no_grad():
-        for index, camera in enumerate(cameras):
-            drawn = avatar.draw(motion.params.frame(index), camera)
+        for index, (camera, moved) in enumerate(zip(cameras, offsets, strict=False)):
+            params = motion.params.frame(index)
+            drawn = avatar.draw(params, camera, gaussian_offsets=moved)
             color = drawn.image.permute(1, 2, 0)
             under = drawn.means if shadow else None
             yield _put_down(color, drawn.alpha, under, camera, background)

@@ -1,0 +1,128 @@
+"""Gaussians that go with simulated cloth instead of with the skin under it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from persona.avatar.binding import Binding
+from persona.body.skinning import skin_points
+from persona.core.errors import InputError
+from persona.records.garment import Garment
+
+HOLDERS = 4
+"""Garment vertices that carry a Gaussian together."""
+REACH_M = 0.02
+"""A Gaussian this near to a garment goes with it wholly [m]."""
+LOOSE_M = 0.05
+"""... and one this far not at all [m]."""
+BLUR_M = 0.004
+"""Distance within which holders count alike [m]."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Worn:
+    """Which garment vertices carry which Gaussians; rows of the first five belong together."""
+
+    gaussian_ids: Int[Tensor, " m"]
+    """Gaussians that are worn."""
+    holder_ids: Int[Tensor, "m k"]
+    """Vertices, counted through all garments."""
+    shares: Float[Tensor, "m k"]
+    """Share of each holder; rows sum to how far the Gaussian goes with the cloth, at most 1."""
+    bone_ids: Int[Tensor, "m b"]
+    """Bones that carry these Gaussians without cloth ..."""
+    bone_weights: Float[Tensor, "m b"]
+    """... and their shares."""
+    rest_vertices: Float[Tensor, "v 3"]
+    """All garments at rest, one after another [m]."""
+    body_weights: Float[Tensor, "v 55"]
+    """Their skinning shares."""
+    gaussian_count: int
+    """Gaussians of the whole avatar."""
+
+
+def wear(
+    means: Float[Tensor, "n 3"],
+    binding: Binding,
+    is_cloth: Bool[Tensor, " n"],
+    garments: Sequence[Garment],
+) -> Worn:
+    """Attach an avatar's cloth to garments.
+
+    What lies on a garment goes with its nearest vertices; what stands off it goes less, so that
+    nothing tears where a garment ends. Skin, hair and shoes stay with the body.
+
+    Args:
+        means: Centres in the rest pose [m], as the garments' rest vertices.
+        binding: What carries the Gaussians now.
+        is_cloth: Which of them show a garment.
+        garments: At least one.
+
+    Raises:
+        InputError: There is no garment.
+    """
+    if not garments:
+        raise InputError(
+            "there are no garments to wear",
+            why="cloth is attached to at least one",
+            fix="draw the avatar without simulation",
+        )
+    rest = torch.cat([garment.rest_vertices for garment in garments])
+    candidates = is_cloth.nonzero()[:, 0]
+    holders = min(HOLDERS, len(rest))
+    found = cKDTree(rest.numpy()).query(means[candidates].numpy(), holders)
+    distance = torch.from_numpy(found[0]).float().reshape(-1, holders)
+    ids = torch.from_numpy(found[1]).reshape(-1, holders)
+    goes = ((LOOSE_M - distance[:, 0]) / (LOOSE_M - REACH_M)).clamp(0, 1)
+    shares = 1 / (distance + BLUR_M) ** 2
+    shares = goes[:, None] * shares / shares.sum(1, keepdim=True)
+    kept = goes > 0
+    chosen = candidates[kept]
+    return Worn(
+        gaussian_ids=chosen,
+        holder_ids=ids[kept],
+        shares=shares[kept],
+        bone_ids=binding.bone_ids[chosen],
+        bone_weights=binding.bone_weights[chosen],
+        rest_vertices=rest,
+        body_weights=torch.cat([garment.body_weights for garment in garments]),
+        gaussian_count=len(means),
+    )
+
+
+def worn_offsets(
+    worn: Worn, cloth: Float[Tensor, "v 3"], T_posed_rest: Float[Tensor, "55 4 4"]
+) -> Float[Tensor, "n 3"]:
+    """Say where simulated cloth puts the Gaussians, as offsets of their rest means [m].
+
+    Cloth that has left its skinned place takes its Gaussians along by as much; turned back into the
+    rest pose, this is what posing must add.
+
+    Args:
+        worn: Who goes with whom.
+        cloth: All garments as simulated, one after another [m], world frame.
+        T_posed_rest: The body's bones in this frame.
+
+    Returns:
+        One row for each Gaussian of the avatar, zero for those that are not worn.
+
+    Raises:
+        InputError: ``cloth`` has another number of vertices.
+    """
+    if cloth.shape != worn.rest_vertices.shape:
+        raise InputError(
+            f"cloth has {len(cloth)} vertices, the garments {len(worn.rest_vertices)}",
+            why="each vertex carries its own Gaussians",
+            fix="give all garments, one after another, as they were worn",
+        )
+    skinned = skin_points(worn.rest_vertices, T_posed_rest, worn.body_weights)
+    moved = ((cloth - skinned)[worn.holder_ids] * worn.shares[..., None]).sum(1)
+    turns = T_posed_rest[worn.bone_ids, :3, :3]
+    linear = (turns * worn.bone_weights[..., None, None]).sum(1)
+    offsets = torch.zeros(worn.gaussian_count, 3)
+    offsets[worn.gaussian_ids] = torch.linalg.solve(linear, moved[..., None])[..., 0]
+    return offsets
