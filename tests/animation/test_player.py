@@ -121,6 +121,9 @@ def test_offsets_move_the_person_frame_by_frame(avatar, walk):
 def test_cameras_and_frames_must_agree(avatar, walk):
     with pytest.raises(InputError, match="0 cameras"):
         next(draw(avatar, walk, [], background=None))
+    cameras = frame_motion(avatar, walk, "follow", height=60)
+    with pytest.raises(InputError, match="offsets ended after 1 of"):
+        list(draw(avatar, walk, cameras, background=None, offsets=[None]))
 
 
 def test_shadow_is_dark_on_the_floor_below_and_nowhere_on_the_person(avatar):

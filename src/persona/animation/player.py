@@ -21,6 +21,9 @@ from persona.rendering import render
 from persona.rendering.compositing import over, straight_rgba
 
 
+_ENDED = "ended"
+
+
 class Drawable(Posable, Protocol):
     """What can be posed and drawn at once: an avatar."""
 
@@ -65,7 +68,7 @@ def draw(
         sRGB in [0, 1]; with straight alpha as the fourth channel where there is no background.
 
     Raises:
-        InputError: There are not as many cameras as frames.
+        InputError: There are not as many cameras, or offsets, as frames.
     """
     if len(cameras) != motion.frame_count:
         raise InputError(
@@ -74,9 +77,16 @@ def draw(
             fix="use `framing.frame_motion`, or repeat one camera",
         )
     with torch.no_grad():
-        for index, (camera, moved) in enumerate(zip(cameras, offsets, strict=False)):
-            params = motion.params.frame(index)
-            drawn = avatar.draw(params, camera, gaussian_offsets=moved)
+        moving = iter(offsets)
+        for index, camera in enumerate(cameras):
+            moved = next(moving, _ENDED)
+            if isinstance(moved, str):
+                raise InputError(
+                    f"offsets ended after {index} of {motion.frame_count} frames",
+                    why="every frame has its own",
+                    fix="give one for each frame, None where nothing moves",
+                )
+            drawn = avatar.draw(motion.params.frame(index), camera, gaussian_offsets=moved)
             color = drawn.image.permute(1, 2, 0)
             under = drawn.means if shadow else None
             yield _put_down(color, drawn.alpha, under, camera, background)
