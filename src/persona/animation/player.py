@@ -20,7 +20,6 @@ from persona.records.motion import Motion
 from persona.rendering import render
 from persona.rendering.compositing import over, straight_rgba
 
-
 _ENDED = "ended"
 
 
