@@ -1,5 +1,6 @@
 """gsplat: reasons and sources anywhere; on a GPU its drawing agrees with the reference."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_every_no_has_its_reason(pretend):
 def test_gsplat_does_not_draw_where_triton_cannot_sort(pretend, monkeypatch):
     pretend()
     monkeypatch.setattr(gsplat_core, "why_not_gsplat", lambda: None)
+    monkeypatch.setattr(triton_core, "_usable", set())
     monkeypatch.setattr(triton_core, "is_available", lambda _: False)
     with pytest.raises(BackendError) as caught:
         implementation("rasterize", CUDA)
@@ -129,35 +131,51 @@ def test_building_names_the_part_that_is_missing(part, pretend, monkeypatch, tmp
     assert caught.value.fix
 
 
-def package(folder: Path, *, forward: str) -> Path:
-    """A package with as much of gsplat's sources as is changed."""
+FORWARD, BACKWARD = "RasterizeToPixels3DGSFwd.cu", "RasterizeToPixels3DGSBwd.cu"
+
+
+def package(folder: Path, *, without: str = "") -> Path:
+    """A package with as much of gsplat's sources as is changed, and lines for channel counts."""
     (folder / "csrc").mkdir(parents=True)
-    (folder / "csrc" / "RasterizeToPixels3DGSFwd.cu").write_text(forward)
-    (folder / "csrc" / "RasterizeToPixels3DGSBwd.cu").write_text(
-        "alpha = min(0.999f, o * v);\nif (sigma < 0.f || alpha < A) {}\nif (o * v <= 0.999f) {}\n"
-    )
+    for name in (FORWARD, BACKWARD):
+        texts = [
+            text
+            for file, text, _, times in gsplat_core.ADAPTATIONS
+            for _ in range(times)
+            if file == name and text != without
+        ]
+        counts = "".join(f"\n__INS__({count})" for count in (3, 17, 32, 33))
+        (folder / "csrc" / name).write_text("\n".join(texts) + counts + "\n")
+    (folder / "csrc" / "Rasterization.cpp").write_text("  __LAUNCH_KERNEL__(513)\n")
     (folder / "_wrapper.py").write_text("")
     return folder
 
 
 def test_sources_are_copied_with_our_rules_and_few_channels(tmp_path):
-    forward = (
-        "float alpha = min(0.999f, o * e);\nif (sigma < 0.f || alpha < A) {}\n"
-        "#define __INS__(CDIM) x\n__INS__(3)\n__INS__(32)\n__INS__(33)\n  __LAUNCH_KERNEL__(513)\n"
-    )
-    original = package(tmp_path / "package", forward=forward)
+    original = package(tmp_path / "package")
     gsplat_build.adapt_sources(original, tmp_path / "ours")
-    assert (tmp_path / "ours/csrc/RasterizeToPixels3DGSFwd.cu").read_text() == (
-        "float alpha = min(0.99f, o * e);\nif (alpha < A) {}\n"
-        "#define __INS__(CDIM) x\n__INS__(3)\n__INS__(32)\n"
-    )
-    assert "o * v <= 0.99f" in (tmp_path / "ours/csrc/RasterizeToPixels3DGSBwd.cu").read_text()
+    ours = tmp_path / "ours" / "csrc"
+    forward, backward = (ours / FORWARD).read_text(), (ours / BACKWARD).read_text()
+    assert "min(0.99f, " in forward
+    assert "<= 0.99f" in backward
+    assert "0.999f" not in forward + backward
+    assert "sigma < 0.f" not in forward + backward
+    # Twelve channels in place of seventeen, and none above thirty-two.
+    assert forward.endswith("__INS__(3)\n__INS__(12)\n__INS__(32)\n")
+    assert (ours / "Rasterization.cpp").read_text() == ""
+    # What the changes call is there, and included.
+    header = (ours / gsplat_core.HEADER.name).read_text()
+    for text in (forward, backward):
+        assert f'#include "{gsplat_core.HEADER.name}"' in text
+        called = set(re.findall(r"persona::(\w+)", text))
+        assert len(called) == 3
+        assert all(f" {name}(" in header for name in called)
     assert not list((tmp_path / "ours").glob("*.py"))
-    assert "0.999f" in (original / "csrc" / "RasterizeToPixels3DGSFwd.cu").read_text()
+    assert "0.999f" in (original / "csrc" / FORWARD).read_text()
 
 
 def test_sources_that_are_not_those_we_know_are_refused(tmp_path):
-    original = package(tmp_path / "package", forward="float alpha = min(0.9999f, o * e);\n")
+    original = package(tmp_path / "package", without="min(0.999f, ")
     with pytest.raises(BackendError, match=r"holds 'min\(0.999f, ' 0 times instead of 1"):
         gsplat_build.adapt_sources(original, tmp_path / "ours")
 
@@ -249,6 +267,15 @@ class TestOnGpu:
     @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 20, 32])
     def test_any_channel_count(self, gpu, channels, make_scene, decided):
         assert_agrees(make_scene(3, count=80, channels=channels), decided, gpu)
+
+    def test_features_at_any_address(self, gpu, make_scene):
+        scene = make_scene(3, count=80, channels=4)
+        inputs = ellipses(scene, gpu)
+        shifted = torch.cat([inputs[3].new_zeros(1), inputs[3].flatten()])[1:].view(80, 4)
+        assert shifted.data_ptr() % 16
+        size = {"width": scene.camera.width, "height": scene.camera.height}
+        plain = rasterize(*inputs, **size)[0]
+        assert torch.equal(rasterize(*inputs[:3], shifted, inputs[4], **size)[0], plain)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_needles(self, gpu, seed, make_scene, decided):

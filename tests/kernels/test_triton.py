@@ -31,6 +31,7 @@ def pretend(monkeypatch):
     """A machine with a CUDA device, with Triton or without."""
 
     def machine(*, device=True, version="3.6.0"):
+        monkeypatch.setattr(triton_core, "_usable", set())
         monkeypatch.setattr(torch.cuda, "is_available", lambda: device)
         monkeypatch.setattr(triton_core, "is_available", lambda _: version is not None)
         monkeypatch.setattr(triton_core, "triton_version", lambda: version)

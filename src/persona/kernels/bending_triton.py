@@ -40,8 +40,8 @@ _columns: "WeakKeyDictionary[Puppet, Columns]" = WeakKeyDictionary()
 def bend_puppet(puppet: "Puppet", pose: "PuppetPose") -> tuple[Tensor, Tensor]:
     """Bend all joints at once; see `persona.kernels.posed_drawing.bend_puppet`.
 
-    Nobody waits for a parent: every joint goes through its ancestors by itself. Eleven times the
-    arithmetic of the longest way, which is nothing beside a launch.
+    Nobody waits for a parent: every joint goes through its ancestors by itself. Up to as many times
+    the arithmetic as it has of them, which is nothing beside a launch.
     """
     columns = columns_of(puppet)
     joint_count, vertex_count = puppet.rig.bone_count, puppet.rig.vertex_count

@@ -9,6 +9,8 @@ from persona.kernels.tile_boxes_triton import tile_boxes
 
 TILE = 16
 """Side of a tile [px]; one block of threads draws it."""
+ALIGNMENT = 16
+"""Of the features [bytes]: four numbers are read at a time."""
 
 
 def rasterize(
@@ -41,11 +43,9 @@ class _Rasterize(torch.autograd.Function):
             means2d.contiguous(), conics, opacities, depths.contiguous(), left, top
         )
         channels = features.shape[1]
-        supported = next(count for count in CHANNELS if count >= channels)
-        if channels < supported:
-            features = torch.nn.functional.pad(features, (0, supported - channels))
+        features = _as_gsplat_reads_it(features)
         # gsplat wants a leading axis of pictures.
-        inputs = [value[None] for value in (moved, conics, features.contiguous(), opacities)]
+        inputs = [value[None] for value in (moved, conics, features, opacities)]
         columns, rows = -(-width // TILE), -(-height // TILE)
         _, ids, owners = library.intersect_tile(
             inputs[0],
@@ -66,15 +66,17 @@ class _Rasterize(torch.autograd.Function):
         )
         ctx.save_for_backward(*inputs, offsets, owners, alpha, last_ids)
         ctx.size, ctx.channels = (width, height), channels
-        # (1, h, w, c) as gsplat lays it out; callers see (c, h, w) without a copy.
-        return image[0, ..., :channels].permute(2, 0, 1), alpha[0, ..., 0]
+        # In our build the planes lie one after the other, whatever the shape says.
+        return image.view(-1, height, width)[:channels], alpha[0, ..., 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_image, grad_alpha):
         *inputs, offsets, owners, alpha, last_ids = ctx.saved_tensors
         width, height = ctx.size
-        to_image = _as_gsplat_lays_it_out(grad_image, inputs[2].shape[2])
+        if ctx.channels < inputs[2].shape[2]:
+            missing = inputs[2].shape[2] - ctx.channels
+            grad_image = torch.nn.functional.pad(grad_image, (0, 0, 0, 0, 0, missing))
         # The first result would be the gradients' magnitudes, which nobody asks for.
         _, means2d, conics, features, opacities = gsplat_library().rasterize_to_pixels_3dgs_bwd(
             *inputs,
@@ -87,18 +89,18 @@ class _Rasterize(torch.autograd.Function):
             owners,
             alpha,
             last_ids,
-            to_image,
+            grad_image.contiguous(),
             grad_alpha.contiguous()[None, ..., None],
             False,  # noqa: FBT003  no magnitudes
         )
         return means2d[0], conics[0], opacities[0], features[0, :, : ctx.channels], None, None
 
 
-def _as_gsplat_lays_it_out(picture: Tensor, channels: int) -> Tensor:
-    """Turn (c, h, w) into contiguous (1, h, w, any) with zeros in the further channels."""
-    turned = picture.permute(1, 2, 0)
-    if turned.shape[2] == channels:
-        return turned.contiguous()[None]
-    padded = turned.new_zeros(1, *turned.shape[:2], channels)
-    padded[0, ..., : turned.shape[2]] = turned
-    return padded
+def _as_gsplat_reads_it(features: Tensor) -> Tensor:
+    """Give as many channels as there is a kernel for, from an address it can read fours at."""
+    channels = features.shape[1]
+    supported = next(count for count in CHANNELS if count >= channels)
+    if channels < supported:
+        return torch.nn.functional.pad(features, (0, supported - channels))
+    features = features.contiguous()
+    return features if features.data_ptr() % ALIGNMENT == 0 else features.clone()

@@ -1,7 +1,6 @@
 """Say whether Triton can compile kernels here, and how their work is cut."""
 
 import importlib.metadata
-from functools import cache
 from typing import Final
 
 import torch
@@ -16,8 +15,14 @@ BLOCK: Final = 128
 """Elements of one program; four warps."""
 
 
+_usable: set[str] = set()
+"""The version, once it was found usable: looking for it takes as long as drawing."""
+
+
 def why_not_triton() -> str | None:
     """Give the reason Triton cannot be used here, or None when it can. Compiles nothing."""
+    if _usable:
+        return None
     if not torch.cuda.is_available():
         return "triton needs a CUDA device, and torch sees none"
     if not is_available("triton"):
@@ -25,12 +30,12 @@ def why_not_triton() -> str | None:
     version = triton_version()
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
         return f"triton {version} is older than {OLDEST[0]}.{OLDEST[1]}; install a newer torch"
+    _usable.add(version)
     return None
 
 
-@cache
 def triton_version() -> str:
-    """Give the version of the installed package; looking for it takes as long as drawing."""
+    """Give the version of the installed package."""
     return importlib.metadata.version("triton")
 
 
