@@ -42,12 +42,13 @@ PY
 wait "$native" || { tail -30 "$out/native_build.log"; exit 1; }
 
 echo "== doctor"
-persona doctor 2>&1 | tee "$out/doctor.txt" | grep -E "torch|CUDA|native|gsplat|project|raster|pose" || true
+persona doctor 2>&1 | tee "$out/doctor.txt" | grep -E "torch|CUDA|native|gsplat|triton" || true
 
-echo "== gsplat against the reference"
+echo "== gsplat and Triton against the reference"
 failed=0
 # Other versions of torch and numpy than the pinned ones may warn.
-PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$PYTHON" -m pytest tests/kernels/test_gsplat.py -q -p no:cacheprovider \
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$PYTHON" -m pytest tests/kernels/test_gsplat.py tests/kernels/test_triton.py \
+  -q -p no:cacheprovider \
   -o addopts="--import-mode=importlib" -o filterwarnings=default \
   >"$out/tests.txt" 2>&1 || failed=1
 grep -vE "^[0-9.]+s (call|setup)" "$out/tests.txt" | tail -60
@@ -60,7 +61,7 @@ echo "== times"
   persona bench train --devices cuda --gaussians 54848 167000 --size 512 --rounds 50
 } 2>&1 | tee "$out/bench.txt"
 
-echo "== where a frame goes"
+echo "== where a frame and a step go"
 "$PYTHON" benchmarks/frame_profile.py 167000 1024 >"$out/frame_profile.txt" 2>&1 || true
-head -40 "$out/frame_profile.txt"
+cat "$out/frame_profile.txt"
 exit "$failed"

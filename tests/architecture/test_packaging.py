@@ -64,6 +64,7 @@ def test_a_wheel_holds_code_core_and_data(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "persona/_native/libpersona_native.so" in names
     assert "persona/body/data/open_body.npz" in names
+    assert "persona/kernels/gsplat_warps.cuh" in names
     assert any(name.endswith("licenses/NOTICE") for name in names)
     foreign = [name for name in names if not name.startswith(("persona/", "persona_avatar-"))]
     assert foreign == []

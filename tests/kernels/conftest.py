@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from persona.geometry.cameras import Camera, look_at
+from persona.kernels.gsplat_core import why_not_gsplat
 from persona.kernels.native_core import ISAS, isas_here
 from persona.kernels.rasterize_reference import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_STOP
+from persona.kernels.triton_core import why_not_triton
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,12 @@ def isa(request, monkeypatch):
         pytest.skip(f"this processor has no {request.param}")
     monkeypatch.setenv("PERSONA_ISA", request.param)
     return request.param
+
+
+@pytest.fixture
+def gpu():
+    """A device with gsplat compiled for it, and Triton."""
+    reason = why_not_gsplat() or why_not_triton()
+    if reason is not None:
+        pytest.skip(reason)
+    return torch.device("cuda", 0)

@@ -1,5 +1,6 @@
-"""gsplat: reasons and sources anywhere; on a GPU agreement with the reference."""
+"""gsplat: reasons and sources anywhere; on a GPU its drawing agrees with the reference."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,34 +8,20 @@ import pytest
 import torch
 
 from persona.core.errors import BackendError, MissingPartError
-from persona.core.moving import moved
-from persona.geometry.rotations import quaternion_to_matrix
 from persona.kernels import (
     Backend,
     gsplat_build,
     gsplat_core,
-    pose_gaussians,
-    project_gaussians,
     project_oriented,
     rasterize,
+    triton_core,
 )
 from persona.kernels.dispatch import CANDIDATES, implementation
-from persona.kernels.rasterize_gsplat import FAR, order_keys, radii
+from persona.kernels.tile_boxes_reference import FAR, order_keys, radii
 
 CUDA = torch.device("cuda")
 COLOR_TOLERANCE = 1e-4
 COSINE = 0.9999
-
-
-@pytest.fixture
-def gpu():
-    """A device with gsplat compiled for it."""
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    reason = gsplat_core.why_not_gsplat()
-    if reason is not None:
-        pytest.skip(reason)
-    return torch.device("cuda", 0)
 
 
 # --- anywhere ---------------------------------------------------------------------------------
@@ -69,6 +56,16 @@ def test_every_no_has_its_reason(pretend):
     file.parent.mkdir(parents=True)
     file.touch()
     assert gsplat_core.why_not_gsplat() is None
+
+
+def test_gsplat_does_not_draw_where_triton_cannot_sort(pretend, monkeypatch):
+    pretend()
+    monkeypatch.setattr(gsplat_core, "why_not_gsplat", lambda: None)
+    monkeypatch.setattr(triton_core, "_usable", set())
+    monkeypatch.setattr(triton_core, "is_available", lambda _: False)
+    with pytest.raises(BackendError) as caught:
+        implementation("rasterize", CUDA)
+    assert "the package triton is not installed" in caught.value.why
 
 
 def test_an_extension_of_another_torch_or_device_is_not_taken_for_ours(pretend, monkeypatch):
@@ -134,35 +131,51 @@ def test_building_names_the_part_that_is_missing(part, pretend, monkeypatch, tmp
     assert caught.value.fix
 
 
-def package(folder: Path, *, forward: str) -> Path:
-    """A package with as much of gsplat's sources as is changed."""
+FORWARD, BACKWARD = "RasterizeToPixels3DGSFwd.cu", "RasterizeToPixels3DGSBwd.cu"
+
+
+def package(folder: Path, *, without: str = "") -> Path:
+    """A package with as much of gsplat's sources as is changed, and lines for channel counts."""
     (folder / "csrc").mkdir(parents=True)
-    (folder / "csrc" / "RasterizeToPixels3DGSFwd.cu").write_text(forward)
-    (folder / "csrc" / "RasterizeToPixels3DGSBwd.cu").write_text(
-        "alpha = min(0.999f, o * v);\nif (sigma < 0.f || alpha < A) {}\nif (o * v <= 0.999f) {}\n"
-    )
+    for name in (FORWARD, BACKWARD):
+        texts = [
+            text
+            for file, text, _, times in gsplat_core.ADAPTATIONS
+            for _ in range(times)
+            if file == name and text != without
+        ]
+        counts = "".join(f"\n__INS__({count})" for count in (3, 17, 32, 33))
+        (folder / "csrc" / name).write_text("\n".join(texts) + counts + "\n")
+    (folder / "csrc" / "Rasterization.cpp").write_text("  __LAUNCH_KERNEL__(513)\n")
     (folder / "_wrapper.py").write_text("")
     return folder
 
 
 def test_sources_are_copied_with_our_rules_and_few_channels(tmp_path):
-    forward = (
-        "float alpha = min(0.999f, o * e);\nif (sigma < 0.f || alpha < A) {}\n"
-        "#define __INS__(CDIM) x\n__INS__(3)\n__INS__(32)\n__INS__(33)\n  __LAUNCH_KERNEL__(513)\n"
-    )
-    original = package(tmp_path / "package", forward=forward)
+    original = package(tmp_path / "package")
     gsplat_build.adapt_sources(original, tmp_path / "ours")
-    assert (tmp_path / "ours/csrc/RasterizeToPixels3DGSFwd.cu").read_text() == (
-        "float alpha = min(0.99f, o * e);\nif (alpha < A) {}\n"
-        "#define __INS__(CDIM) x\n__INS__(3)\n__INS__(32)\n"
-    )
-    assert "o * v <= 0.99f" in (tmp_path / "ours/csrc/RasterizeToPixels3DGSBwd.cu").read_text()
+    ours = tmp_path / "ours" / "csrc"
+    forward, backward = (ours / FORWARD).read_text(), (ours / BACKWARD).read_text()
+    assert "min(0.99f, " in forward
+    assert "<= 0.99f" in backward
+    assert "0.999f" not in forward + backward
+    assert "sigma < 0.f" not in forward + backward
+    # Twelve channels in place of seventeen, and none above thirty-two.
+    assert forward.endswith("__INS__(3)\n__INS__(12)\n__INS__(32)\n")
+    assert (ours / "Rasterization.cpp").read_text() == ""
+    # What the changes call is there, and included.
+    header = (ours / gsplat_core.HEADER.name).read_text()
+    for text in (forward, backward):
+        assert f'#include "{gsplat_core.HEADER.name}"' in text
+        called = set(re.findall(r"persona::(\w+)", text))
+        assert len(called) == 3
+        assert all(f" {name}(" in header for name in called)
     assert not list((tmp_path / "ours").glob("*.py"))
-    assert "0.999f" in (original / "csrc" / "RasterizeToPixels3DGSFwd.cu").read_text()
+    assert "0.999f" in (original / "csrc" / FORWARD).read_text()
 
 
 def test_sources_that_are_not_those_we_know_are_refused(tmp_path):
-    original = package(tmp_path / "package", forward="float alpha = min(0.9999f, o * e);\n")
+    original = package(tmp_path / "package", without="min(0.999f, ")
     with pytest.raises(BackendError, match=r"holds 'min\(0.999f, ' 0 times instead of 1"):
         gsplat_build.adapt_sources(original, tmp_path / "ours")
 
@@ -255,6 +268,15 @@ class TestOnGpu:
     def test_any_channel_count(self, gpu, channels, make_scene, decided):
         assert_agrees(make_scene(3, count=80, channels=channels), decided, gpu)
 
+    def test_features_at_any_address(self, gpu, make_scene):
+        scene = make_scene(3, count=80, channels=4)
+        inputs = ellipses(scene, gpu)
+        shifted = torch.cat([inputs[3].new_zeros(1), inputs[3].flatten()])[1:].view(80, 4)
+        assert shifted.data_ptr() % 16
+        size = {"width": scene.camera.width, "height": scene.camera.height}
+        plain = rasterize(*inputs, **size)[0]
+        assert torch.equal(rasterize(*inputs[:3], shifted, inputs[4], **size)[0], plain)
+
     @pytest.mark.parametrize("seed", range(3))
     def test_needles(self, gpu, seed, make_scene, decided):
         scene = make_scene(seed, count=120)
@@ -298,64 +320,3 @@ class TestOnGpu:
             means2d, conics, opacities, torch.eye(4, device=gpu), depths, width=9, height=9
         )
         assert image[:, 4, 4].tolist() == pytest.approx([0.125, 0.25, 0.0625, 0.5])
-
-    @pytest.mark.parametrize("seed", range(3))
-    @pytest.mark.parametrize("entry", ["oriented", "covariances"])
-    def test_projection(self, gpu, seed, entry, make_scene):
-        scene = make_scene(seed, count=1500)
-        g = torch.Generator().manual_seed(seed)
-        upstream = [torch.randn(1500, k, generator=g).squeeze(1) for k in (2, 3, 1)]
-        results = []
-        for dtype, device, backend in (
-            (torch.float32, gpu, Backend.GSPLAT),
-            (torch.float64, torch.device("cpu"), Backend.REFERENCE),
-        ):
-            leaves, call = projection_call(scene, entry, device, dtype)
-            outputs = call(*leaves, scene.camera, backend=backend)
-            loss = sum((o * u.to(o)).sum() for o, u in zip(outputs, upstream, strict=True))
-            gradients = torch.autograd.grad(loss, leaves)
-            results.append([v.detach().double().cpu() for v in (*outputs, *gradients)])
-        for value, expected in zip(*[result[:3] for result in results], strict=True):
-            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
-        for value, expected in zip(*[result[3:] for result in results], strict=True):
-            # Row by row: Gaussians close to the camera have a million times the gradient.
-            error = (value - expected).norm(dim=1) / (expected.norm(dim=1) + 1e-2)
-            assert float(error.quantile(0.999)) < 1e-2
-            assert_same_direction(value, expected)
-
-    def test_frames_wait_for_nothing_before_drawing(self, gpu):
-        from persona.bench.scenes import body_avatar, swinging_params
-
-        avatar, params = body_avatar(2000).to(gpu), moved(swinging_params(0), gpu)
-        # The first frame makes what is kept.
-        cloud = avatar.pose(params)
-        project_gaussians(cloud.means, cloud.covariances, avatar.photo_camera)
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            cloud = avatar.pose(params)
-            project_gaussians(cloud.means, cloud.covariances, avatar.photo_camera)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-
-    def test_posing_is_the_same_as_on_the_cpu(self, gpu):
-        from persona.bench.scenes import body_avatar, swinging_params
-
-        avatar, params = body_avatar(2000), swinging_params(3)
-        expected, got = avatar.pose(params), avatar.to(gpu).pose(moved(params, gpu))
-        torch.testing.assert_close(got.means.cpu(), expected.means, rtol=0, atol=1e-5)
-        size = expected.covariances.abs().amax(1, keepdim=True)
-        assert float(((got.covariances.cpu() - expected.covariances) / size).abs().max()) < 1e-3
-        bent = avatar.to(gpu).body.articulate(moved(params, gpu))
-        rig = avatar.to(gpu).rig
-        assert pose_gaussians(rig, bent.flesh, bent.T_posed_rest)[0].device.type == "cuda"
-
-
-def projection_call(scene, entry, device, dtype):
-    leaves = [leaf.to(device, dtype) for leaf in scene.leaves[:3]]
-    call = project_oriented
-    if entry == "covariances":
-        axes = quaternion_to_matrix(scene.quats_wxyz.double()) * scene.scales.double()[:, None]
-        full = (axes @ axes.mT).float().to(device, dtype)
-        leaves = [leaves[0], full[:, [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]].contiguous()]
-        call = project_gaussians
-    return [leaf.requires_grad_() for leaf in leaves], call

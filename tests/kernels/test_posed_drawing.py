@@ -8,7 +8,6 @@ import torch
 from persona.core.errors import BackendError, InputError
 from persona.geometry.cameras import Camera, look_at
 from persona.kernels import (
-    Backend,
     Puppet,
     PuppetPose,
     draw_posed,
@@ -16,8 +15,8 @@ from persona.kernels import (
     project_gaussians,
     rasterize,
 )
-from persona.kernels.posed_drawing_reference import bend_bones, bend_flesh
-from tests.kernels.test_posing import BONES, VERTICES, changed, rig_and_pose
+from persona.kernels.bending_reference import bend_bones, bend_flesh
+from tests.kernels.test_posing import BONES, ON_CPU, VERTICES, changed, rig_and_pose
 
 EXPRESSIONS, CORRECTIVES = 3, 60
 CAMERA = Camera(
@@ -126,7 +125,7 @@ def test_any_number_of_threads_gives_the_same_bits(isa):
             assert torch.equal(getattr(together, name), getattr(alone, name))
 
 
-@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
+@pytest.mark.parametrize("backend", ON_CPU)
 def test_moving_the_puppet_and_the_camera_together_changes_nothing(backend):
     puppet, pose = puppet_and_pose(4)
     shift = torch.tensor([0.5, -0.25, 0.125])
@@ -139,7 +138,7 @@ def test_moving_the_puppet_and_the_camera_together_changes_nothing(backend):
     assert float(((after.image - before.image).abs() > 1e-4).float().mean()) < 0.01
 
 
-@pytest.mark.parametrize("backend", [Backend.REFERENCE, Backend.NATIVE])
+@pytest.mark.parametrize("backend", ON_CPU)
 @pytest.mark.parametrize("name", ["vertex_offsets", "gaussian_offsets"])
 def test_offsets_of_zero_are_no_offsets(backend, name):
     puppet, pose = puppet_and_pose(5)

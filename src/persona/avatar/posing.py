@@ -55,7 +55,7 @@ def puppet_of(
 ) -> Puppet:
     """Join a rig and the body under it into what `kernels.draw_posed` draws."""
     blocks = body.correctives
-    none = torch.zeros(0, 3, 9)
+    nobody = torch.zeros(0, dtype=torch.int64, device=rest_joints.device)
     return Puppet(
         rig=rig,
         opacities=canonical.opacities,
@@ -65,13 +65,12 @@ def puppet_of(
         joint_dirs=body.joint_dirs[..., body.shapedirs.shape[2] :],
         expression_dirs=body.exprdirs,
         corrective_joints=torch.cat(
-            [torch.full_like(block.vertex_ids, block.joint) for block in blocks]
-            or [torch.zeros(0, dtype=torch.int64)]
+            [torch.full_like(block.vertex_ids, block.joint) for block in blocks] or [nobody]
         ),
-        corrective_vertices=torch.cat(
-            [block.vertex_ids for block in blocks] or [torch.zeros(0, dtype=torch.int64)]
+        corrective_vertices=torch.cat([block.vertex_ids for block in blocks] or [nobody]),
+        corrective_directions=torch.cat(
+            [block.directions for block in blocks] or [rest_joints.new_zeros(0, 3, 9)]
         ),
-        corrective_directions=torch.cat([block.directions for block in blocks] or [none]),
     )
 
 

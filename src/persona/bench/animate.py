@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from persona.animation.player import draw
 from persona.avatar import Avatar
@@ -31,8 +32,8 @@ PARTS = ("pose", "project", "draw")
 def time_animation(config: BenchConfig) -> Iterator[Row]:
     """Yield a row ``animate`` for each case and contestant, and one for each of its parts.
 
-    The native core also draws frames of a film, over a colour and with the person's shadow
-    (``animate.player``). The plain-torch twin poses and projects; drawing would take minutes.
+    Frames of a film come over a colour and with the person's shadow (``animate.player``). The
+    plain-torch twin poses and projects; drawing would take minutes.
     """
     for case in config.cases:
         avatar = Avatar.load(config.avatar) if config.avatar else None
@@ -49,7 +50,6 @@ def time_animation(config: BenchConfig) -> Iterator[Row]:
             calls[f"parts {contestant.label}"] = partial(_timed, film.frame, contestant)
             if contestant.backend is not Backend.REFERENCE:
                 calls[f"whole {contestant.label}"] = partial(_timed, film.whole, contestant)
-            if contestant.backend is Backend.NATIVE:
                 calls[f"player {contestant.label}"] = partial(_timed, film.play, contestant)
         with torch.no_grad():
             laps = lap_times(calls, rounds=config.rounds)
@@ -93,6 +93,7 @@ class _Film:
         device = contestant.device
         self.avatar = avatar if device.type == "cpu" else avatar.to(device)
         self.camera, self.backend, self.threads = camera, contestant.backend, threads
+        self.poser = contestant.beside_drawing
         frames = (swinging_params(index) for index in range(SWING_FRAMES))
         betas = avatar.identity.betas
         self.frames: list[BodyParams] = [
@@ -102,21 +103,14 @@ class _Film:
 
     def frame(self, mark: Marks) -> None:
         """Draw one frame in its parts; the plain twin stops before drawing."""
-        avatar, twin = self.avatar, self.backend is Backend.REFERENCE
-        bent = avatar.body.articulate(
-            self._following(), joint_offsets=avatar.identity.joint_offsets
-        )
-        # gsplat does not pose: on CUDA plain torch is the fastest there is.
-        poser = None if self.backend is Backend.GSPLAT else self.backend
-        means, covariances, _ = pose_gaussians(
-            avatar.rig, bent.flesh, bent.T_posed_rest, backend=poser, threads=self.threads
-        )
+        avatar = self.avatar
+        means, covariances = self._posed(self._following())
         mark()
         means2d, conics, depths = project_gaussians(
-            means, covariances, self.camera, backend=self.backend, threads=self.threads
+            means, covariances, self.camera, backend=self.poser, threads=self.threads
         )
         mark()
-        if twin:
+        if self.backend is Backend.REFERENCE:
             return
         rasterize(
             means2d,
@@ -131,12 +125,21 @@ class _Film:
         )
         mark()
 
+    def _posed(self, params: BodyParams) -> tuple[Tensor, Tensor]:
+        """Give means and covariances; on the CPU each backend's own, on CUDA the fastest."""
+        avatar = self.avatar
+        if self.poser is None:
+            cloud = avatar.pose(params)
+            return cloud.means, cloud.covariances
+        bent = avatar.body.articulate(params, joint_offsets=avatar.identity.joint_offsets)
+        means, covariances, _ = pose_gaussians(
+            avatar.rig, bent.flesh, bent.T_posed_rest, backend=self.poser, threads=self.threads
+        )
+        return means, covariances
+
     def whole(self, mark: Marks) -> None:
         """Draw one frame at once: natively in one call, on a GPU without waiting in between."""
-        if self.backend is Backend.NATIVE:
-            self.avatar.draw(self._following(), self.camera, threads=self.threads)
-        else:
-            self.frame(lambda: None)
+        self.avatar.draw(self._following(), self.camera, threads=self.threads)
         mark()
 
     def play(self, mark: Marks) -> None:

@@ -26,6 +26,11 @@ class Contestant:
     """Instruction set of the native core."""
 
     @property
+    def beside_drawing(self) -> Backend | None:
+        """Who poses and projects: gsplat only draws, and has the fastest do the rest."""
+        return None if self.backend is Backend.GSPLAT else self.backend
+
+    @property
     def label(self) -> str:
         """Name it among the contestants of one case."""
         return f"{self.backend.value}-{self.device.type}-{self.isa}"

@@ -64,7 +64,8 @@ class _Scene:
         surfels = ellipsoid_surfels(case.gaussians, case.channels, sigma=case.sigma)
         self.leaves = [leaf.to(device).requires_grad_() for leaf in surfels]
         self.camera: Camera = ellipsoid_camera(case.size)
-        self.backend, self.threads = contestant.backend, threads
+        self.backend, self.projector = contestant.backend, contestant.beside_drawing
+        self.threads = threads
         generator = torch.Generator().manual_seed(1)
         picture = (case.channels, case.size, case.size)
         self.to_image = torch.randn(picture, generator=generator).to(device)
@@ -74,7 +75,7 @@ class _Scene:
     def ellipses(self) -> tuple[Tensor, Tensor, Tensor]:
         means, quats, scales, *_ = self.leaves
         return project_oriented(
-            means, quats, scales, self.camera, backend=self.backend, threads=self.threads
+            means, quats, scales, self.camera, backend=self.projector, threads=self.threads
         )
 
     def draw(self, mark: Marks) -> None:

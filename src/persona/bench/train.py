@@ -78,7 +78,8 @@ class _Iteration:
     """Parameters that start a little off what the target was drawn from, and their optimiser."""
 
     def __init__(self, avatar: Avatar, case: Case, contestant: Contestant, threads: int) -> None:
-        self.backend, self.threads = contestant.backend, threads
+        self.backend, self.projector = contestant.backend, contestant.beside_drawing
+        self.threads = threads
         device = contestant.device
         cloud = avatar.pose(swinging_params(0))
         generator = torch.Generator().manual_seed(0)
@@ -112,7 +113,7 @@ class _Iteration:
             quats,
             log_scales.exp(),
             self.camera,
-            backend=self.backend,
+            backend=self.projector,
             threads=self.threads,
         )
         return rasterize(

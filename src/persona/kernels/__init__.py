@@ -2,7 +2,7 @@
 
 from persona.kernels.dispatch import Backend
 from persona.kernels.mesh import rasterize_mesh
-from persona.kernels.posed_drawing import PosedPicture, Puppet, PuppetPose, draw_posed
+from persona.kernels.posed_drawing import PosedPicture, Puppet, PuppetPose, bend_puppet, draw_posed
 from persona.kernels.posing import Rig, pose_gaussians
 from persona.kernels.projection import project_gaussians, project_oriented
 from persona.kernels.similarity import ssim_planes
@@ -14,6 +14,7 @@ __all__ = [
     "Puppet",
     "PuppetPose",
     "Rig",
+    "bend_puppet",
     "draw_posed",
     "pose_gaussians",
     "project_gaussians",

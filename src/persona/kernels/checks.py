@@ -116,9 +116,11 @@ def check_camera(camera: Camera, eps2d: float, near: float) -> None:
             why="eps2d must be finite and not negative, near finite and positive",
             fix="leave them at their defaults",
         )
-    if camera.T_camera_world.shape != (4, 4) or not torch.isfinite(camera.T_camera_world).all():
+    T = camera.T_camera_world
+    # Sixteen numbers are looked at sooner by Python than by torch.
+    if T.shape != (4, 4) or not all(map(math.isfinite, T.flatten().tolist())):
         raise InputError(
-            f"T_camera_world has shape {tuple(camera.T_camera_world.shape)} or is not finite",
+            f"T_camera_world has shape {tuple(T.shape)} or is not finite",
             why="it must be a rigid 4 x 4 transform",
             fix="make it with geometry.cameras.look_at",
         )

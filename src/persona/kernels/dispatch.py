@@ -27,8 +27,10 @@ class Backend(enum.Enum):
     """Plain torch or numpy. The specification."""
     NATIVE = "native"
     """The C++ core, CPU, float32."""
+    TRITON = "triton"
+    """Kernels that Triton compiles, CUDA, float32."""
     GSPLAT = "gsplat"
-    """The package gsplat's kernels, CUDA, float32."""
+    """The package gsplat's kernels, CUDA, float32. They only draw."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,23 @@ class Candidate:
         if self.backend is Backend.NATIVE:
             # By name, as all backends: the core reads its instruction set from this module.
             return importlib.import_module("persona.kernels.native_core").why_not_native()
+        if self.backend is Backend.TRITON:
+            return importlib.import_module("persona.kernels.triton_core").why_not_triton()
         if self.backend is Backend.GSPLAT:
-            return importlib.import_module("persona.kernels.gsplat_core").why_not_gsplat()
+            # Triton sorts for it.
+            return (
+                importlib.import_module("persona.kernels.gsplat_core").why_not_gsplat()
+                or importlib.import_module("persona.kernels.triton_core").why_not_triton()
+            )
         return None
 
 
 def _native(module: str) -> Candidate:
     return Candidate(Backend.NATIVE, f"persona.kernels.{module}", ("cpu",), (torch.float32,))
+
+
+def _triton(module: str) -> Candidate:
+    return Candidate(Backend.TRITON, f"persona.kernels.{module}", ("cuda",), (torch.float32,))
 
 
 def _gsplat(module: str) -> Candidate:
@@ -73,16 +85,25 @@ def _reference(module: str) -> Candidate:
 
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
-    "draw_posed": (_native("posed_drawing_native"), _reference("posed_drawing_reference")),
-    "pose_gaussians": (_native("posing_native"), _reference("posing_reference")),
+    "bend_puppet": (_triton("bending_triton"), _reference("bending_reference")),
+    "draw_posed": (
+        _native("posed_drawing_native"),
+        _triton("posed_drawing_triton"),
+        _reference("posed_drawing_reference"),
+    ),
+    "pose_gaussians": (
+        _native("posing_native"),
+        _triton("posing_triton"),
+        _reference("posing_reference"),
+    ),
     "project_gaussians": (
         _native("projection_native"),
-        _gsplat("projection_gsplat"),
+        _triton("projection_triton"),
         _reference("projection_reference"),
     ),
     "project_oriented": (
         _native("projection_native"),
-        _gsplat("projection_gsplat"),
+        _triton("projection_triton"),
         _reference("projection_reference"),
     ),
     "rasterize": (
@@ -107,7 +128,7 @@ def implementation(
 
     A core that would suit but is not built is an error, not a reason for the reference: that
     would draw one picture in minutes, and look like a program that hangs. The same goes for
-    gsplat on CUDA.
+    Triton and gsplat on CUDA.
 
     Args:
         op: Name in `CANDIDATES`.
@@ -171,7 +192,7 @@ def _backend_from_environment(op: str) -> Backend | None:
         return None
     try:
         asked = Backend(name)
-        # gsplat draws and does not pose: who asks for it wants the rest to go on as always.
+        # gsplat draws and Triton does not: who asks for one wants the rest to go on as always.
         return asked if any(c.backend is asked for c in CANDIDATES[op]) else None
     except ValueError as error:
         raise BackendError(

@@ -19,8 +19,10 @@ from persona.core.errors import BackendError, MissingPartError
 from persona.kernels.gsplat_core import (
     ADAPTATIONS,
     EXTENSION,
+    HEADER,
     INSTALL_FIX,
     LARGEST_KEPT,
+    TAKEN_OVER,
     build_folder,
     extension_file,
     gsplat_version,
@@ -78,6 +80,7 @@ def adapt_sources(package: Path, target: Path) -> None:
         BackendError: A text that must be changed does not stand there as often as it should.
     """
     shutil.copytree(package, target, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copy(HEADER, target / "csrc")
     for name, text, instead, times in ADAPTATIONS:
         file = target / "csrc" / name
         source = file.read_text() if file.is_file() else ""
@@ -94,7 +97,10 @@ def adapt_sources(package: Path, target: Path) -> None:
 
 
 def _keep_few_channels(line: re.Match[str]) -> str:
-    return line[0] if int(line[1]) <= LARGEST_KEPT else ""
+    count = int(line[1])
+    if count > LARGEST_KEPT:
+        return ""
+    return line[0].replace(line[1], str(TAKEN_OVER.get(count, count)))
 
 
 def _compile(sources: Path, folder: Path) -> ModuleType:

@@ -10,7 +10,7 @@ from persona.core.errors import BackendError, InputError
 from persona.geometry.cameras import Camera
 from persona.kernels.checks import check_camera, check_floats, check_ids, check_thread_count
 from persona.kernels.dispatch import Backend, implementation
-from persona.kernels.posing import MAX_STRETCH, Rig, check_stretch
+from persona.kernels.posing import MAX_STRETCH, Rig, check_stretch, without_way_back
 from persona.kernels.projection import EPS2D, NEAR
 from persona.kernels.splatting import MAX_CHANNELS
 
@@ -131,8 +131,8 @@ def draw_posed(
 ) -> PosedPicture:
     """Bend the body, carry its Gaussians along, project and draw them.
 
-    The same as bending the body, `pose_gaussians`, `project_gaussians` and `rasterize` one after
-    the other; the native core does it in one call, and posed Gaussians never leave its caches. For
+    The same as `bend_puppet`, `pose_gaussians`, `project_gaussians` and `rasterize` one after the
+    other; the native core does it in one call, and posed Gaussians never leave its caches. For
     drawing only: there is no way back to the inputs.
 
     Args:
@@ -150,6 +150,53 @@ def draw_posed(
         InputError: Shapes, dtypes or devices do not fit, or a number is not finite.
         BackendError: ``backend`` cannot run on these inputs, or a gradient is wanted.
     """
+    _check_pose(puppet, pose)
+    check_camera(camera, eps2d, near)
+    check_stretch(max_stretch)
+    check_thread_count(threads)
+    if _wants_gradient(puppet, pose):
+        raise BackendError(
+            "a gradient of drawing a pose at once was asked for",
+            why="posed Gaussians are not kept, so there is no way back",
+            fix="pose, project and rasterize one after the other, or use torch.no_grad()",
+        )
+    means = puppet.rig.means
+    run = implementation("draw_posed", means.device, means.dtype, backend=backend)
+    image, alpha, means = run(
+        puppet, pose, camera, max_stretch=max_stretch, eps2d=eps2d, near=near, threads=threads
+    )
+    return PosedPicture(image=image, alpha=alpha, means=means)
+
+
+def bend_puppet(
+    puppet: Puppet, pose: PuppetPose, *, backend: Backend | None = None
+) -> tuple[Float[Tensor, "v 3"], Float[Tensor, "j 4 4"]]:
+    """Bend the body alone: what `pose_gaussians` needs of it.
+
+    Differentiable in the pose; the reference runs where a gradient is wanted.
+
+    Args:
+        puppet: Who is bent.
+        pose: What they do; offsets of Gaussians have no part in it.
+        backend: Force one implementation; None picks the fastest that runs here.
+
+    Returns:
+        What is added to the rest skin by expression, pose and offsets [m], and for each joint the
+        transform that takes rest points to the world.
+
+    Raises:
+        InputError: Shapes, dtypes or devices do not fit, or a number is not finite.
+        BackendError: ``backend`` cannot run on these inputs, or has no gradient and one is wanted.
+    """
+    _check_pose(puppet, pose)
+    if _wants_gradient(puppet, pose):
+        backend = without_way_back("bending", backend)
+    means = puppet.rig.means
+    run = implementation("bend_puppet", means.device, means.dtype, backend=backend)
+    return run(puppet, pose)
+
+
+def _check_pose(puppet: Puppet, pose: PuppetPose) -> None:
     rig = puppet.rig
     wanted = {
         "rotations": (rig.bone_count, 3),
@@ -158,20 +205,10 @@ def draw_posed(
         "vertex_offsets": (rig.vertex_count, 3),
         "gaussian_offsets": tuple(rig.means.shape),
     }
-    given = pose.tensors
-    check_floats(means=(rig.means, (None, 3)), **{k: (v, wanted[k]) for k, v in given.items()})
-    check_camera(camera, eps2d, near)
-    check_stretch(max_stretch)
-    check_thread_count(threads)
-    asked = puppet.requires_grad or any(value.requires_grad for value in given.values())
-    if torch.is_grad_enabled() and asked:
-        raise BackendError(
-            "a gradient of drawing a pose at once was asked for",
-            why="posed Gaussians are not kept, so there is no way back",
-            fix="pose, project and rasterize one after the other, or use torch.no_grad()",
-        )
-    run = implementation("draw_posed", rig.means.device, rig.means.dtype, backend=backend)
-    image, alpha, means = run(
-        puppet, pose, camera, max_stretch=max_stretch, eps2d=eps2d, near=near, threads=threads
-    )
-    return PosedPicture(image=image, alpha=alpha, means=means)
+    given = {name: (value, wanted[name]) for name, value in pose.tensors.items()}
+    check_floats(means=(rig.means, (None, 3)), **given)
+
+
+def _wants_gradient(puppet: Puppet, pose: PuppetPose) -> bool:
+    asked = puppet.requires_grad or any(value.requires_grad for value in pose.tensors.values())
+    return torch.is_grad_enabled() and asked

@@ -109,15 +109,24 @@ def pose_gaussians(
     check_stretch(max_stretch)
     wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
     if torch.is_grad_enabled() and wanted:
-        if backend is Backend.NATIVE:
-            raise BackendError(
-                "a gradient of native posing was asked for",
-                why="the native core poses without a way back",
-                fix="detach the inputs, or use backend=Backend.REFERENCE",
-            )
-        backend = Backend.REFERENCE
+        backend = without_way_back("posing", backend)
     run = implementation("pose_gaussians", flesh.device, flesh.dtype, backend=backend)
     return run(rig, flesh, T_posed_rest, max_stretch=max_stretch, threads=threads)
+
+
+def without_way_back(work: str, backend: Backend | None) -> Backend:
+    """Give the backend of work that only the reference can take a gradient of.
+
+    Raises:
+        BackendError: Another one was asked for.
+    """
+    if backend not in (None, Backend.REFERENCE):
+        raise BackendError(
+            f"a gradient of {backend.value} {work} was asked for",
+            why=f"{backend.value} has no way back here",
+            fix="detach the inputs, or use backend=Backend.REFERENCE",
+        )
+    return Backend.REFERENCE
 
 
 def check_stretch(max_stretch: float) -> None:
