@@ -58,9 +58,23 @@ def test_events_tell_programs_what_was_made(avatar_folder, tmp_path, capsys):
     assert result["frames"] == 3
 
 
+def test_a_motion_of_ones_own_is_played_at_any_speed(avatar_folder, tmp_path, capsys):
+    pose = np.zeros((11, 55, 3))
+    pose[:, 16, 2] = np.linspace(-1.2, 1.2, 11)  # the left arm goes up in a second
+    np.savez(tmp_path / "mine.npz", full_pose=pose, fps=10)
+    words = ["--motion", str(tmp_path / "mine.npz"), "--fps", "10", "--json"]
+    for speed, frames in (("1", 11), ("2", 6)):
+        out = tmp_path / f"x{speed}.mp4"
+        assert animate(avatar_folder, out, *words, "--speed", speed) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["frames"] == frames
+
+
 @pytest.mark.parametrize(
     ("out", "words", "said"),
     [
+        ("x.mp4", ["--motion", "moonwalk"], "no motion called"),
+        ("x.mp4", ["--motion", "absent.npz"], "no such file"),
+        ("x.mp4", ["--motion", "run", "--speed", "5"], "times as fast"),
         ("x.gif", [], "cannot be written"),
         ("x.mp4", ["--background", "transparent"], "H.264 has no transparency"),
         ("x.mp4", ["--seconds", "0"], "above 0"),

@@ -6,23 +6,7 @@ import torch
 from persona.animation.clips import CLIPS, clip
 from persona.animation.grounding import contacts, ground_motion, leg_rig
 from persona.animation.sketch import NOMINAL_RIG
-from persona.records.motion import Motion
-
-ON_FLOOR = 0.003
-"""Skin this low carries weight [m]."""
-
-
-def feet_vertices(body, identity, motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:
-    """Skin of both feet in every frame, and which of it is the left foot's."""
-    shares = body.weights[:, [7, 8, 10, 11]]
-    ids = (shares.sum(1) > 0.9).nonzero()[:, 0]
-    part = body.subset(ids)
-    frames = []
-    for index in range(motion.frame_count):
-        params = replace(motion.params.frame(index), betas=identity.betas)
-        offsets = {"joint_offsets": identity.joint_offsets}
-        frames.append(part.forward(params, **offsets, with_pose_correctives=False).vertices)
-    return torch.stack(frames), (shares[ids][:, [0, 2]].sum(1) > 0.5)
+from persona.animation.soundness import feet_skin, slide
 
 
 def test_nominal_rig_is_the_mean_body(body, people):
@@ -31,22 +15,24 @@ def test_nominal_rig_is_the_mean_body(body, people):
         assert float((vars(rig)[name] - value).abs().max()) < 0.005, name
 
 
-@pytest.mark.parametrize("person", ["mean", "one", "two"])
-@pytest.mark.parametrize("name", CLIPS)
-def test_feet_stand_on_the_floor_and_stay(body, people, name, person):
-    motion = ground_motion(clip(name), body, people[person])
-    skin, left = feet_vertices(body, people[person], motion)
-    heights = skin[..., 1]
-    assert float(heights.min()) > -0.005  # nothing below the floor
-    assert float(heights.amin(1).max()) < 0.005  # always something on it
+@pytest.mark.parametrize(
+    ("name", "person", "speed"),
+    [
+        *((name, person, 1.0) for name in CLIPS for person in ("mean", "one", "two")),
+        *((name, "mean", speed) for name, entry in CLIPS.items() for speed in entry.speeds),
+    ],
+)
+def test_feet_stand_on_the_floor_and_stay(body, people, name, person, speed):
+    motion = ground_motion(clip(name, speed=speed), body, people[person])
+    skin, left = feet_skin(motion, body, people[person])
+    lowest = skin[..., 1].amin(1)
+    assert float(lowest.min()) > -0.005  # nothing below the floor
+    if name == "run":
+        assert 0.05 < float((lowest > 0.01).float().mean()) < 0.4  # in the air between steps
+    else:
+        assert float(lowest.max()) < 0.01  # always something on it
     for foot in (left, ~left):
-        points, low = skin[:, foot], heights[:, foot]
-        down = low < ON_FLOOR
-        both = down[1:] & down[:-1]
-        moved = (points[1:] - points[:-1])[..., [0, 2]].norm(dim=-1)
-        # Of what stays on the floor, something stands still: a foot rolls, it does not slide.
-        still = torch.where(both, moved, torch.full_like(moved, 9.0)).amin(1)
-        assert float(still[both.any(1)].max()) < 0.008
+        assert slide(motion, skin[:, foot]) < 0.005
 
 
 def test_only_the_legs_and_the_place_change(body, people):
@@ -82,7 +68,7 @@ def test_sliding_feet_are_pinned(body, people):
     params = replace(source.params, transl=source.params.transl + drift)
     sliding = replace(source, params=params, loops=False)
     motion = ground_motion(sliding, body, people["mean"])
-    skin, _ = feet_vertices(body, people["mean"], motion)
+    skin, _ = feet_skin(motion, body, people["mean"])
     moved = (skin[-1] - skin[0])[..., [0, 2]].norm(dim=-1)
     assert float(moved.max()) < 0.005
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import persona
+from persona.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "persona"
@@ -100,7 +101,7 @@ def test_the_command_line_answers_without_heavy_packages(line):
     assert loaded_heavy_modules(f"from persona.cli.main import main; main({words!r})") == []
 
 
-@pytest.mark.parametrize("command", ["create", "animate", "render", "sample", "bench", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_needs_no_torch(command):
     code = f"from persona.cli.main import main; assert main([{command!r}, '--help']) == 0"
     # tyro itself may draw with rich.

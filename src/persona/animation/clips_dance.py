@@ -8,11 +8,11 @@ from torch import Tensor
 
 from persona.animation.curves import ease, loop_curve, sine
 from persona.animation.posture import breathe, hang_arms, relax_hands
-from persona.animation.sketch import BASE_FPS, Sketch
+from persona.animation.sketch import Sketch
 from persona.records.motion import Motion
 
-BEAT_FRAMES: Final = 16
-"""Frames a beat: 112 beats a minute."""
+BEAT_SECONDS: Final = 16 / 30
+"""112 beats a minute."""
 BEATS: Final = 16
 """Two bars of side steps with low arms, two with high arms."""
 STEP_WIDTH: Final = 0.26
@@ -30,10 +30,10 @@ FLIGHTS: Final = (((2.40, 3.0), (3.40, 4.0)), ((0.40, 1.0), (1.40, 2.0)))
 """When the left and the right foot are in the air, in beats of four."""
 
 
-def dance() -> Motion:
+def dance(*, speed: float = 1.0) -> Motion:
     """Compose the groove; it loops on the beat."""
-    sketch = Sketch(BEATS * BEAT_FRAMES)
-    beat = sketch.time * BASE_FPS / BEAT_FRAMES
+    sketch = Sketch(BEATS * BEAT_SECONDS, speed=speed)
+    beat = sketch.time / BEAT_SECONDS
     high = _high_arms(beat)
     side = _side(beat)
     _move_feet(sketch, beat)
@@ -70,7 +70,7 @@ def _move_feet(sketch: Sketch, beat: Float[Tensor, " t"]) -> None:
         sketch.foot_position[:, foot, 0] += STEP_WIDTH * place
         for bar in range(BEATS // 4):
             for start, end in flights:
-                lift, land = ((4 * bar + b) * BEAT_FRAMES / BASE_FPS for b in (start, end))
+                lift, land = ((4 * bar + b) * BEAT_SECONDS for b in (start, end))
                 sketch.step(foot, lift, land, lift=0.035, roll=22.0)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from persona.animation.curves import key_curve, loop_curve, sine, window
 from persona.animation.posture import breathe, hang_arms, relax_hands, unrest
-from persona.animation.sketch import BASE_FPS, Sketch
+from persona.animation.sketch import Sketch
 from persona.records.motion import Motion
 
 IDLE_SECONDS: Final = 8.0
@@ -51,9 +51,9 @@ def stand_at_ease(
     breathe(sketch, breaths=breaths)
 
 
-def idle() -> Motion:
+def idle(*, speed: float = 1.0) -> Motion:
     """Compose a person at rest who breathes, shifts weight and looks about a little."""
-    sketch = Sketch(round(IDLE_SECONDS * BASE_FPS))
+    sketch = Sketch(IDLE_SECONDS, speed=speed)
     weight = loop_curve(
         sketch.phase,
         IDLE_WEIGHT,
@@ -76,9 +76,9 @@ def idle() -> Motion:
     return sketch.motion("idle", loops=True)
 
 
-def wave() -> Motion:
+def wave(*, speed: float = 1.0) -> Motion:
     """Compose a greeting with the right hand that starts and ends at rest."""
-    sketch = Sketch(round(WAVE_SECONDS * BASE_FPS))
+    sketch = Sketch(WAVE_SECONDS, speed=speed)
     time = sketch.time
     up = window(time, (0.35, 1.15), (3.45, 4.45))
     late = window(time, (0.5, 1.25), (3.35, 4.25))
@@ -117,9 +117,9 @@ SQUAT_SECONDS: Final = 3.6
 """Down, a moment below, up, a breath."""
 
 
-def squat() -> Motion:
+def squat(*, speed: float = 1.0) -> Motion:
     """Compose one squat with the arms out in front, heels on the floor."""
-    sketch = Sketch(round(SQUAT_SECONDS * BASE_FPS))
+    sketch = Sketch(SQUAT_SECONDS, speed=speed)
     depth = squat_depth(sketch.time)
     early = squat_depth(sketch.time + 0.12)
     sketch.stand(width=0.16, toe_out=20.0)

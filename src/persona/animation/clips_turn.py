@@ -9,7 +9,7 @@ from torch import Tensor
 from persona.animation.clips_stand import stand_at_ease
 from persona.animation.curves import ease, sine
 from persona.animation.legs import rotation_y
-from persona.animation.sketch import BASE_FPS, Sketch
+from persona.animation.sketch import Sketch
 from persona.records.motion import Motion
 
 TURN_SECONDS: Final = 5.2
@@ -30,9 +30,9 @@ RIGHT_YAWS: Final = (0.0, 90.0, 180.0, 270.0, 360.0)
 """Likewise the right foot, which steps second."""
 
 
-def turn() -> Motion:
+def turn(*, speed: float = 1.0) -> Motion:
     """Compose a full turn to the left; it ends as it began."""
-    sketch = Sketch(round(TURN_SECONDS * BASE_FPS))
+    sketch = Sketch(TURN_SECONDS, speed=speed)
     time = sketch.time
     lifts = [FIRST_STEP + STEP_SECONDS * k for k in range(9)]
     end = lifts[-1] + SWING_SECONDS

@@ -45,6 +45,48 @@ def hang_arms(
         sketch.turn(f"{side}_wrist", ("z", -sign * 4.0), ("x", 6.0))
 
 
+def aim_arm(
+    sketch: Sketch,
+    side: str,
+    share: Float[Tensor, " t"],
+    *,
+    forward: Amount,
+    up: Amount,
+    turn: Amount = 0.0,
+    elbow: Amount = 10.0,
+    palm: Amount = 0.0,
+    wrist: Amount = 0.0,
+    shrug: Amount = 0.0,
+) -> None:
+    """Take an arm ``share`` of the way from what it does to a direction.
+
+    Args:
+        sketch: Receives the arm.
+        side: ``left`` or ``right``.
+        share: 0 leaves the arm as it is, 1 has it as given.
+        forward: 0 out to the side, 90 straight ahead, more is across the chest [deg].
+        up: Above the horizontal [deg].
+        turn: Of the upper arm about itself [deg]; 0 bends the elbow forward in the horizontal,
+            positive turns the forearm down, negative up.
+        elbow: Bend of the elbow [deg].
+        palm: Pronation of the forearm [deg]; 0 has the thumb up when the elbow is bent.
+        wrist: Bend of the hand towards its palm [deg].
+        shrug: Lift of the collar bone [deg].
+    """
+    sign = 1.0 if side == "left" else -1.0
+
+    def signed(amount: Amount) -> Tensor:
+        return sign * torch.as_tensor(amount, dtype=torch.float64)
+
+    ahead = signed(forward)
+    sketch.blend(f"{side}_collar", share, ("z", signed(shrug)), ("y", -0.1 * ahead))
+    sketch.blend(f"{side}_shoulder", share, ("y", -0.9 * ahead), ("z", signed(up)), ("x", turn))
+    # The forearm turns along its whole length: more near the wrist than at the elbow.
+    turned = torch.as_tensor(palm, dtype=torch.float64)
+    sketch.blend(f"{side}_elbow", share, ("y", -signed(elbow)), ("x", 0.4 * turned))
+    sketch.blend(f"{side}_wrist", share, ("z", -signed(wrist)), ("x", 0.6 * turned))
+
+
 def relax_hands(sketch: Sketch, *, curl: tuple[Amount, Amount] = (1.0, 1.0)) -> None:
     """Curl the fingers as they hang by themselves; ``curl`` 0 is flat, 1 relaxed, 3.5 a fist."""
     for index, (side, sign) in enumerate((("left", 1.0), ("right", -1.0))):

@@ -53,6 +53,8 @@ NOMINAL_RIG: Final = LegRig(
 )
 """Legs of the mean open body: clips are composed for these."""
 
+TOE_BEND: Final = 34.0
+"""Most that the toes bend while the heel rises [deg]."""
 PEEL_SECONDS: Final = 0.14
 """How long before a step the heel begins to rise [s]."""
 
@@ -68,14 +70,19 @@ class Sketch:
 
     Pelvis and feet start as a person standing with feet a little apart. Feet are placed by the
     point they roll on, so that a planted foot stays planted whatever the hips do; the legs follow.
+
+    Args:
+        seconds: How long the motion takes at its own pace.
+        speed: How many times faster it is done; curves over `time` are not touched by it.
     """
 
-    def __init__(self, frame_count: int, *, fps: float = BASE_FPS) -> None:
-        self.fps = fps
+    def __init__(self, seconds: float, *, speed: float = 1.0) -> None:
+        frame_count = round(seconds / speed * BASE_FPS)
         self.frame_count = frame_count
-        self.time = torch.arange(frame_count, dtype=torch.float64) / fps
-        self.phase = self.time * fps / frame_count
+        self.phase = torch.arange(frame_count, dtype=torch.float64) / frame_count
         """Share of the clip that has passed, in [0, 1)."""
+        self.time = self.phase * seconds
+        """Seconds that have passed at the motion's own pace."""
         self._quats = torch.zeros(frame_count, len(JOINT_NAMES), 4, dtype=torch.float64)
         self._quats[..., 0] = 1.0
         self.rig = NOMINAL_RIG.to(torch.float64)
@@ -136,6 +143,15 @@ class Sketch:
         peeled = ((self.time - early) / (end - early)).clamp(0.0, 1.0)
         self.foot_pitch[:, foot] += roll * torch.sin(torch.pi * peeled).square()
 
+    def tiptoe(self, foot: int, rise: Float[Tensor, " t"]) -> None:
+        """Lift a heel by ``rise`` [deg] over the ball; toes stay flat as far as they bend."""
+        self.foot_pitch[:, foot] += rise
+        self.toe_bend[:, foot] += TOE_BEND * torch.tanh(rise.clamp(min=0.0) / TOE_BEND)
+
+    def ankles(self) -> Float[Tensor, "t 2 3"]:
+        """Say where the ankles are [m] for the feet as they are placed and turned by now."""
+        return self._ankles(*self._foot_turns())
+
     def carry_feet(self, ankles: Float[Tensor, "t 2 3"]) -> None:
         """Take the feet along with their ankles [m], turned as they are by now."""
         rotation, toes = self._foot_turns()
@@ -182,22 +198,26 @@ class Sketch:
             pose[:, list(ids)] = matrix_to_axis_angle(matrices)
         params = rest_params(self.frame_count).with_full_pose(pose.float())
         params.transl.copy_((pelvis - self.rig.pelvis).float())
-        return Motion(params=params, fps=self.fps, name=name, loops=loops)
+        return Motion(params=params, fps=BASE_FPS, name=name, loops=loops)
 
     def _placed(self) -> tuple[Tensor, Tensor, Feet]:
         rotation = quaternion_to_matrix(self._quats[:, 0])
         feet_rotation, toes = self._foot_turns()
-        offsets = sole_offsets(self.rig, feet_rotation, toes)
+        ankles = self._ankles(feet_rotation, toes)
+        pelvis = self.pelvis.clone()
+        pelvis[:, 1] += self.hip_height
+        drop = drop_to_reach(self.rig, pelvis, rotation, ankles)
+        pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * BASE_FPS), loops=True)
+        return pelvis, rotation, Feet(ankles=ankles, rotations=feet_rotation, toes=toes)
+
+    def _ankles(self, rotation: Tensor, toes: Tensor) -> Tensor:
+        offsets = sole_offsets(self.rig, rotation, toes)
         heel, ball, _ = (offsets[..., k, :] for k in range(len(SOLE_POINTS)))
         ankles = self.foot_position - torch.lerp(heel, ball, self.pivot[..., None])
         # No part of the sole goes below the floor.
         lowest = (ankles[..., None, 1] + offsets[..., 1]).amin(-1)
         ankles[..., 1] -= lowest.clamp(max=0.0)
-        pelvis = self.pelvis.clone()
-        pelvis[:, 1] += self.hip_height
-        drop = drop_to_reach(self.rig, pelvis, rotation, ankles)
-        pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * self.fps), loops=True)
-        return pelvis, rotation, Feet(ankles=ankles, rotations=feet_rotation, toes=toes)
+        return ankles
 
     def _foot_turns(self) -> tuple[Tensor, Tensor]:
         yaw, pitch, roll = (

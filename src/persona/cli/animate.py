@@ -28,8 +28,12 @@ class Args:
     """The avatar, NAME.persona."""
     out: Path
     """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
-    motion: Literal["idle", "walk", "turn", "wave", "squat", "dance"] = "walk"
-    """What the person does."""
+    motion: str = "walk"
+    """What the person does: idle, walk, run, turn, squat, lunge, kick, punch, reach, twist, bend,
+    sit, wave or dance; or the path of an npz with full_pose (frames x 55 x 3 axis-angles)."""
+    speed: float = 1.0
+    """How many times faster than at ease; walk and run take longer strides, all else goes as far in
+    less time. Every motion says how slow and how fast it can be."""
     camera: Literal["front", "side", "back", "turntable", "follow"] = "follow"
     """Where it is seen from; turntable goes round once, follow is a little to the left of front."""
     size: int = 720
@@ -105,11 +109,11 @@ def _check(args: Args) -> None:
 
 
 def _motion(args: Args, avatar: "Avatar") -> "Motion":
-    from persona.animation.clips import clip
+    from persona.animation.choice import motion_from
     from persona.animation.performance import perform, photo_pose_on_floor
     from persona.animation.resampling import join, loop_for
 
-    motion = perform(avatar, clip(args.motion, fps=args.fps))
+    motion = perform(avatar, motion_from(args.motion, speed=args.speed, fps=args.fps))
     if args.seconds is not None:
         motion = loop_for(motion, seconds=args.seconds)
     if args.from_photo:
