@@ -19,15 +19,13 @@ ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Skin:
-    """A finely divided body surface, to ask for distances."""
+class Cover:
+    """What cloth must stay outside of, as points with normals."""
 
     points: Float[ndarray, "n 3"]
     """Points on the surface [m]."""
     normals: Float[ndarray, "n 3"]
     """Outwards, unit."""
-    weights: Float[ndarray, "n 55"]
-    """Skinning shares."""
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -52,19 +50,37 @@ class Skin:
             places = places + lack[:, None] * normals
         return places
 
-    def shares(self, places: Float[ndarray, "m 3"]) -> Float[ndarray, "m 55"]:
-        """Give the skinning shares of the skin nearest to places, a little smoothed."""
-        distance, ids = self._tree.query(places, CANDIDATES)
-        share = 1 / (distance + 0.01) ** 2
-        share /= share.sum(1, keepdims=True)
-        return np.einsum("mk,mkj->mj", share, self.weights[ids])
-
     def _facing(
         self, places: Float[ndarray, "m 3"]
     ) -> tuple[Float[ndarray, " m"], Float[ndarray, "m 3"]]:
         _, nearest = self._tree.query(places)
         normals = self.normals[nearest]
         return ((places - self.points[nearest]) * normals).sum(1), normals
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Skin(Cover):
+    """A finely divided body surface."""
+
+    weights: Float[ndarray, "n 55"]
+    """Skinning shares."""
+
+    def covered_by(
+        self, cloth: Float[ndarray, "m 3"], faces: Int[ndarray, "f 3"]
+    ) -> "Cover":
+        """Give this skin with a garment over it: what comes next must clear both."""
+        normals = meshes.vertex_normals(torch.from_numpy(cloth), torch.from_numpy(faces)).numpy()
+        return Cover(
+            points=np.concatenate([self.points, cloth]),
+            normals=np.concatenate([self.normals, normals]),
+        )
+
+    def shares(self, places: Float[ndarray, "m 3"]) -> Float[ndarray, "m 55"]:
+        """Give the skinning shares of the skin nearest to places, a little smoothed."""
+        distance, ids = self._tree.query(places, CANDIDATES)
+        share = 1 / (distance + 0.01) ** 2
+        share /= share.sum(1, keepdims=True)
+        return np.einsum("mk,mkj->mj", share, self.weights[ids])
 
 
 def skin_of(rest: RestBody) -> Skin:

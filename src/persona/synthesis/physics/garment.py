@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from persona.body import SmplxBody
@@ -13,7 +13,7 @@ from persona.body.skeleton import JOINT_IDS
 from persona.records.body_fit import Identity
 from persona.records.garment import Garment, Stiffness
 from persona.records.wardrobe import Lower, Standoff, Upper, Wardrobe
-from persona.synthesis.physics.clearance import Skin, skin_of
+from persona.synthesis.physics.clearance import Cover, Skin, skin_of
 from persona.synthesis.physics.edges import Cloth, lower_top, top_field, top_hem, trousers_field
 from persona.synthesis.physics.hair_sheet import hair_sheet
 from persona.synthesis.physics.outline import USUAL, Outline
@@ -57,6 +57,7 @@ class _Room:
     skin: Skin
     wardrobe: Wardrobe
     half_width: Callable[[Float[ndarray, " r"]], Float[ndarray, " r"]]
+    leg_gap: Callable[[Float[ndarray, " v"]], Float[ndarray, " v"]] | None
 
 
 def make_garments(
@@ -87,27 +88,38 @@ def make_garments(
         skin=skin_of(rest),
         wardrobe=_measured(wardrobe, outline),
         half_width=_half_width(rest, outline, hem=min(wardrobe.hems)),
+        leg_gap=_leg_gap(rest, outline, wardrobe.standoff),
     )
     garments: list[Garment] = []
     warnings: list[str] = []
     sleeves, words = _sleeves(room.wardrobe, missing)
     warnings += words
-    makers: list[tuple[str, Callable[[], Garment | None]]] = []
+    makers: list[tuple[str, Callable[[Cover], Garment | None]]] = []
     if wardrobe.lower is not Lower.DRESS:
-        makers.append((wardrobe.lower.value, lambda: _lower(room)))
+        makers.append((wardrobe.lower.value, lambda _: _lower(room)))
     if wardrobe.upper is not Upper.NONE:
         name = "dress" if wardrobe.lower is Lower.DRESS else wardrobe.upper.value
-        makers.append((name, lambda: _upper(room, name, sleeves)))
+        makers.append((name, lambda cover: _upper(room, name, sleeves, cover)))
     if wardrobe.hair > 0 and hair is not None:
-        makers.append(("hair", lambda: _hair(room, hair)))
+        makers.append(("hair", lambda cover: _hair(room, hair, cover)))
+    cover: Cover = room.skin
     for name, make in makers:
-        garment = make()
+        garment = make(cover)
         reason = "nothing of the body lies inside it" if garment is None else _fault_of(garment)
         if garment is None or reason:
             warnings.append(f"the {name} was left out: {reason}")
         else:
             garments.append(garment)
+            cloth = [one.rest_vertices.double().numpy() for one in garments]
+            cover = room.skin.covered_by(np.concatenate(cloth), _joined_faces(garments))
     return Dressed(garments=tuple(garments), warnings=tuple(warnings))
+
+
+def _joined_faces(garments: list[Garment]) -> Int[ndarray, "f 3"]:
+    starts = np.cumsum([0, *(garment.vertex_count for garment in garments)])
+    return np.concatenate(
+        [garment.faces.numpy() + start for garment, start in zip(garments, starts, strict=False)]
+    )
 
 
 def _fault_of(garment: Garment) -> str | None:
@@ -143,6 +155,17 @@ def _half_width(
     return at
 
 
+def _leg_gap(
+    rest: RestBody, outline: Outline | None, given: Standoff
+) -> Callable[[Float[ndarray, " v"]], Float[ndarray, " v"]] | None:
+    """Give how far trousers stand off at heights of the T-pose; None where that is not measured."""
+    if outline is None or given.thighs or given.shins or not len(outline.leg_places):
+        return None
+    heights = np.array([rest.leg_height(place) for place in outline.leg_places])[::-1]
+    gaps = outline.leg_gaps[::-1]
+    return lambda wanted: np.interp(wanted, heights, gaps)
+
+
 def _sleeves(
     wardrobe: Wardrobe, missing: frozenset[str]
 ) -> tuple[tuple[float, float], tuple[str, ...]]:
@@ -170,7 +193,7 @@ def _lower(room: _Room) -> Garment | None:
             rest,
             room.skin,
             field=lambda cloth: trousers_field(rest, wardrobe, cloth),
-            gap=_gap(rest, wardrobe.standoff, thickness=thickness, top=top),
+            gap=_trousers_gap(room, thickness=thickness, top=top),
             thickness=thickness,
             crotch=rest.joint("left_hip")[1],
         )
@@ -187,7 +210,9 @@ def _lower(room: _Room) -> Garment | None:
     )
 
 
-def _upper(room: _Room, name: str, sleeves: tuple[float, float]) -> Garment | None:
+def _upper(
+    room: _Room, name: str, sleeves: tuple[float, float], cover: Cover
+) -> Garment | None:
     """Make a top, a coat or a dress."""
     wardrobe, rest = room.wardrobe, room.rest
     long = name in ("dress", "coat")
@@ -197,10 +222,10 @@ def _upper(room: _Room, name: str, sleeves: tuple[float, float]) -> Garment | No
     under = 0.0 if layer == 0 else THICKNESS[wardrobe.lower_stiffness] + OVER
     join = rest.trunk_height(JOIN)
     hem = join if long else top_hem(rest, wardrobe)
-    gap = _gap(rest, wardrobe.standoff, thickness=thickness, under=under)
+    gap = _top_gap(room, thickness=thickness, under=under)
     sheet = lifted_skin(
         rest,
-        room.skin,
+        cover,
         field=lambda cloth: top_field(rest, wardrobe, cloth, hem=hem, sleeves=sleeves),
         gap=gap,
         thickness=thickness,
@@ -214,6 +239,7 @@ def _upper(room: _Room, name: str, sleeves: tuple[float, float]) -> Garment | No
             hem=rest.leg_height(place),
             half_width=room.half_width,
             gap=thickness + under,
+            cover=cover,
         )
         sheet = None if below is None else welded(sheet, below, columns=COLUMNS)
     if sheet is None:
@@ -227,10 +253,10 @@ def _upper(room: _Room, name: str, sleeves: tuple[float, float]) -> Garment | No
     return _garment(name, sheet, held, stiffness, layer, is_tube=long)
 
 
-def _hair(room: _Room, hair: Float[ndarray, "n 3"]) -> Garment | None:
+def _hair(room: _Room, hair: Float[ndarray, "n 3"], cover: Cover) -> Garment | None:
     """Make the soft layer of long hair; it is held by the head."""
     torso = room.rest.trunk_height(0) - room.rest.trunk_height(1)
-    sheet = hair_sheet(room.rest, room.skin, hair, length=room.wardrobe.hair * torso)
+    sheet = hair_sheet(room.rest, cover, hair, length=room.wardrobe.hair * torso)
     if sheet is None:
         return None
     held = np.clip((sheet.vertices[:, 1] - room.rest.chin) / 0.04, 0, 1)
@@ -238,41 +264,37 @@ def _hair(room: _Room, hair: Float[ndarray, "n 3"]) -> Garment | None:
     return replace(garment, thickness_m=HAIR_THICKNESS)
 
 
-def _gap(
-    rest: RestBody,
-    standoff: Standoff,
-    *,
-    thickness: float,
-    top: float | None = None,
-    under: float = 0.0,
-) -> Float[ndarray, " v"]:
-    """Say how far cloth stands off each vertex [m]: by its bones, less where it is held or lies.
-
-    Args:
-        rest: The body.
-        standoff: By part of the body.
-        thickness: The least.
-        top: Height of a waistband, to which the cloth narrows; None for a top.
-        under: What lies under it [m].
-    """
-    by_joint = np.full(55, standoff.trunk if top is None else thickness)
-    for names, value in (
-        (("shoulder", "elbow", "wrist"), standoff.arms),
-        (("hip",), standoff.thighs + under),
-        (("knee", "ankle", "foot"), standoff.shins + under),
-    ):
-        by_joint[[JOINT_IDS[f"{side}_{name}"] for side in ("left", "right") for name in names]] = value
-    by_joint[JOINT_IDS["pelvis"]] = max(by_joint[JOINT_IDS["pelvis"]], thickness + under)
-    gap = rest.weights @ by_joint
+def _trousers_gap(room: _Room, *, thickness: float, top: float) -> Float[ndarray, " v"]:
+    """Say how far trousers stand off each vertex [m]; they narrow to the waistband."""
+    rest, standoff = room.rest, room.wardrobe.standoff
     y = rest.vertices[:, 1]
-    if top is not None:
-        gap *= np.clip((top - y) / 0.10, 0, 1)
+    if room.leg_gap is not None:
+        gap = room.leg_gap(y)
     else:
-        # Cloth lies on the shoulders and hangs from them.
-        lying = np.clip((y - rest.trunk_height(0) + 0.06) / 0.10, 0, 1)
-        arm = np.clip((np.abs(rest.vertices[:, 0]) - rest.arm_reach(0)) / 0.06, 0, 1)
-        gap *= 1 - 0.7 * lying * (1 - arm)
-    return np.maximum(gap, thickness)
+        gap = rest.weights @ _by_joint(thickness, standoff.thighs, standoff.shins)
+    return np.maximum(gap * np.clip((top - y) / 0.15, 0, 1), thickness)
+
+
+def _top_gap(room: _Room, *, thickness: float, under: float) -> Float[ndarray, " v"]:
+    """Say how far a top stands off each vertex [m]; it lies on the shoulders and hangs from them."""
+    rest, standoff = room.rest, room.wardrobe.standoff
+    by_joint = _by_joint(standoff.trunk, standoff.trunk + under, standoff.trunk + under)
+    arms = [f"{side}_{name}" for side in ("left", "right") for name in ("shoulder", "elbow", "wrist")]
+    by_joint[[JOINT_IDS[name] for name in arms]] = standoff.arms
+    by_joint[JOINT_IDS["pelvis"]] = max(standoff.trunk, thickness + under)
+    gap = rest.weights @ by_joint
+    lying = np.clip((rest.vertices[:, 1] - rest.trunk_height(0) + 0.06) / 0.10, 0, 1)
+    arm = np.clip((np.abs(rest.vertices[:, 0]) - rest.arm_reach(0)) / 0.06, 0, 1)
+    return np.maximum(gap * (1 - 0.7 * lying * (1 - arm)), thickness)
+
+
+def _by_joint(trunk: float, thighs: float, shins: float) -> Float[ndarray, " 55"]:
+    """Spread stand-offs over the joints that carry the skin."""
+    values = np.full(55, trunk)
+    for names, value in ((("hip",), thighs), (("knee", "ankle", "foot"), shins)):
+        ids = [JOINT_IDS[f"{side}_{name}"] for side in ("left", "right") for name in names]
+        values[ids] = value
+    return values
 
 
 def _band(inside: Float[ndarray, " n"]) -> Float[ndarray, " n"]:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
-from persona.synthesis.physics.clearance import Skin
+from persona.synthesis.physics.clearance import Cover
 from persona.synthesis.physics.rest_body import RestBody
 from persona.synthesis.physics.shell import Sheet
 from persona.synthesis.physics.tube import grid_faces
@@ -23,13 +23,13 @@ CLEAR = 0.004
 
 
 def hair_sheet(
-    rest: RestBody, skin: Skin, hair: Float[ndarray, "n 3"], *, length: float
+    rest: RestBody, cover: Cover, hair: Float[ndarray, "n 3"], *, length: float
 ) -> Sheet | None:
     """Hang a sheet where hair was seen: a grid of angles around the neck and heights.
 
     Args:
         rest: The body in T-pose.
-        skin: Its surface, to keep clear of.
+        cover: What to keep clear of: skin and clothes.
         hair: Points of the hair's surface, brought to T-pose [m].
         length: How far it hangs below the chin [m].
 
@@ -55,7 +55,7 @@ def hair_sheet(
     ways = np.stack([np.sin(angles), np.zeros(columns), -np.cos(angles)], 1)
     points = middle + grid[..., None] * ways
     points[..., 1] = heights[:, None]
-    vertices = skin.pushed(points.reshape(-1, 3), CLEAR)
+    vertices = cover.pushed(points.reshape(-1, 3), CLEAR)
     faces = grid_faces(rows, columns, closed=False)
     weights = np.zeros((len(vertices), 55))
     below = np.clip((rest.chin - vertices[:, 1]) / 0.12, 0, 1)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
 
 from persona.body import SmplxBody
 from persona.body.skeleton import JOINT_IDS
@@ -24,6 +25,8 @@ ENOUGH = 5
 """Places that must have been measured before their median is believed."""
 USUAL = Standoff(trunk=0.012, arms=0.010, thighs=0.010, shins=0.012)
 """What clothes stand off where the outline does not tell [m]."""
+MOST_LOOSE = 0.035
+"""What a top stands off the trunk at most, as far as its sleeves tell [m]."""
 CHAINS = {
     "trunk": ("neck", "pelvis"),
     "arms": ("shoulder", "elbow", "wrist"),
@@ -37,6 +40,10 @@ class Outline:
 
     standoff: Standoff
     """Median distance of cloth and skin."""
+    leg_places: Float[ndarray, " l"]
+    """Where trousers' distance was measured, counted along the legs [bones]; rising."""
+    leg_gaps: Float[ndarray, " l"]
+    """That distance, both legs and sides together, smoothed [m]."""
     places: Float[ndarray, " k"]
     """Where a skirt's width was measured, counted along the legs [bones]."""
     half_widths: Float[ndarray, " k"]
@@ -56,29 +63,51 @@ def measure_outline(
     """
     seen = _Seen.of(body, fit, observation)
     trunk = seen.gaps(("neck", "pelvis"), 0.35, min(1.0, wardrobe.upper_hem))
-    arms, thighs, shins = [], [], []
+    arms, legs = [], []
     for index, side in enumerate(("left", "right")):
         arm = tuple(f"{side}_{name}" for name in CHAINS["arms"])
         leg = tuple(f"{side}_{name}" for name in CHAINS["legs"])
         arms += seen.gaps(arm, 0.35, min(1.85, wardrobe.sleeves[index] - 0.08))
-        hem = wardrobe.hems[index] - 0.06
-        thighs += seen.gaps(leg, 0.35, min(0.9, hem))
-        shins += seen.gaps(leg, 1.1, min(1.85, hem))
+        legs += seen.gaps(leg, 0.35, min(1.9, wardrobe.hems[index] - 0.06))
+    loose = _median(arms, USUAL.arms)
     standoff = Standoff(
-        trunk=_median(trunk, USUAL.trunk),
-        arms=_median(arms, USUAL.arms),
-        thighs=_median(thighs, USUAL.thighs),
-        shins=_median(shins, USUAL.shins),
+        # Where arms hide the flanks, sleeves tell how loose a top is.
+        trunk=_median(trunk, float(np.clip(1.5 * loose, USUAL.trunk, MOST_LOOSE))),
+        arms=loose,
+        thighs=_median([one for one in legs if one[0] < 1], USUAL.thighs),
+        shins=_median([one for one in legs if one[0] > 1.1], USUAL.shins),
     )
+    leg_places, leg_gaps = _profile(legs)
     places = np.arange(0.0, 2.2, 0.1)
     widths = np.array([seen.cloth_half_width(place) for place in places])
-    return Outline(standoff=standoff, places=places, half_widths=widths)
+    return Outline(
+        standoff=standoff,
+        leg_places=leg_places,
+        leg_gaps=leg_gaps,
+        places=places,
+        half_widths=widths,
+    )
 
 
-def _median(gaps: list[float], usual: float) -> float:
+def _median(gaps: list[tuple[float, float]], usual: float) -> float:
     if len(gaps) < ENOUGH:
         return usual
-    return float(np.clip(np.median(gaps), 0.0, LONGEST_M))
+    return float(np.clip(np.median([gap for _, gap in gaps]), 0.0, LONGEST_M))
+
+
+def _profile(
+    gaps: list[tuple[float, float]],
+) -> tuple[Float[ndarray, " l"], Float[ndarray, " l"]]:
+    """Take the median at each place, and smooth along the leg; nothing where little was seen."""
+    if len(gaps) < ENOUGH:
+        return np.zeros(0), np.zeros(0)
+    places, values = np.array(gaps).T
+    stops = np.arange(places.min(), places.max() + STEP, STEP)
+    near = [values[np.abs(places - stop) < 1.5 * STEP] for stop in stops]
+    known = np.array([len(some) > 0 for some in near])
+    medians = np.array([np.median(some) for some in near if len(some)])
+    filled = np.interp(stops, stops[known], medians)
+    return stops, np.clip(gaussian_filter1d(filled, 2, mode="nearest"), 0, LONGEST_M)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +142,10 @@ class _Seen:
             pixels_per_m=fit.focal_px / depth.double().numpy(),
         )
 
-    def gaps(self, chain: tuple[str, ...], first: float, last: float) -> list[float]:
-        """Measure outline minus body on both sides of a limb, at places from first to last [m]."""
+    def gaps(
+        self, chain: tuple[str, ...], first: float, last: float
+    ) -> list[tuple[float, float]]:
+        """Measure outline minus body on both sides of a limb: places [bones] and distances [m]."""
         ids = [JOINT_IDS[name] for name in chain]
         own = self.weights[:, [*ids[:-1], *_BETWEEN.get(chain[0], ())]].sum(1) > 0.5
         points, others = self.vertices[own], self.vertices[~own]
@@ -143,7 +174,7 @@ class _Seen:
                 neighbors = sign * beside / scale
                 # Another limb before the background: its cloth, not this one's.
                 if not ((neighbors > 0.5 * skin) & (neighbors < edge + NEIGHBOR)).any():
-                    found.append(edge - skin)
+                    found.append((float(place), edge - skin))
         return found
 
     def _edge(self, start: ndarray, way: ndarray, scale: float) -> float | None:

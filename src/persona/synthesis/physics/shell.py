@@ -10,15 +10,18 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from persona.geometry import meshes
-from persona.synthesis.physics.clearance import Skin, same_side
+from persona.synthesis.physics.clearance import Cover, same_side
 from persona.synthesis.physics.cut import cut
 from persona.synthesis.physics.edges import Cloth
+from persona.synthesis.physics.refine import split_long_edges
 from persona.synthesis.physics.rest_body import RestBody
 
 CONTEXT = 0.05
 """Cloth kept beyond its own edge while it is smoothed [m], so that hems hang straight."""
 ROUNDS = 120
 """Smoothings: hollows about 10 cm wide are bridged."""
+LONGEST_EDGE = 0.019
+"""Longer edges of the body's mesh are split [m]: about 14,000 vertices for a dressed person."""
 LEG_GAP = 0.003
 """Least distance between the cloth of both legs [m]."""
 
@@ -39,7 +42,7 @@ class Sheet:
 
 def lifted_skin(
     rest: RestBody,
-    skin: Skin,
+    cover: Cover,
     *,
     field: Callable[[Cloth], Float[ndarray, " n"]],
     gap: Float[ndarray, " v"],
@@ -50,7 +53,7 @@ def lifted_skin(
 
     Args:
         rest: The body in T-pose.
-        skin: Its surface, to keep clear of.
+        cover: What to keep clear of: skin, and what is worn under it.
         field: Says how far inside the garment's edges cloth lies [m].
         gap: How far the cloth stands off there [m].
         thickness: Least distance from the skin [m].
@@ -64,14 +67,13 @@ def lifted_skin(
     if not len(faces) or not (on_skin[faces] > 0).any():
         return None
     used, faces = np.unique(faces, return_inverse=True)
-    fine, finer = meshes.subdivide_loop(torch.from_numpy(faces.reshape(-1, 3)), len(used))
-    faces = fine.numpy()
+    faces, finer = split_long_edges(rest.vertices[used], faces.reshape(-1, 3), LONGEST_EDGE)
     base, weights = finer @ rest.vertices[used], finer @ rest.weights[used]
     lift = finer @ gap[used]
     side = np.zeros(len(base), np.int64)
     if crotch is not None:
         side = np.where(base[:, 1] < crotch, np.sign(base[:, 0]), 0).astype(np.int64)
-    vertices = _draped(base, faces, skin, lift=lift, thickness=thickness, side=side)
+    vertices = _draped(base, faces, cover, lift=lift, thickness=thickness, side=side)
     values = np.concatenate([vertices, weights, base], 1)
     values, faces, _ = cut(values, faces, field(Cloth(points=vertices, weights=weights)))
     values, faces = _largest(values, faces)
@@ -89,7 +91,7 @@ def lifted_skin(
 def _draped(
     base: Float[ndarray, "n 3"],
     faces: Int[ndarray, "f 3"],
-    skin: Skin,
+    cover: Cover,
     *,
     lift: Float[ndarray, " n"],
     thickness: float,
@@ -111,7 +113,7 @@ def _draped(
         points = same_side(points, side, LEG_GAP)
     for _ in range(3):
         points = np.where(free, mean @ points, points)  # pushing out leaves pimples
-        points = same_side(skin.pushed(points, thickness), side, LEG_GAP)
+        points = same_side(cover.pushed(points, thickness), side, LEG_GAP)
     return points
 
 

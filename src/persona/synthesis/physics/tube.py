@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import ConvexHull
 
-from persona.synthesis.physics.clearance import Skin
+from persona.synthesis.physics.clearance import Cover, Skin
 from persona.synthesis.physics.rest_body import RestBody
 from persona.synthesis.physics.shell import Sheet
 
@@ -36,6 +36,7 @@ def tube(
     hem: float,
     half_width: Callable[[Float[ndarray, " r"]], Float[ndarray, " r"]],
     gap: float,
+    cover: Cover | None = None,
 ) -> Sheet | None:
     """Hang a tube from the waist around both legs.
 
@@ -44,11 +45,12 @@ def tube(
 
     Args:
         rest: The body in T-pose.
-        skin: Its surface, to keep clear of and to be carried by.
+        skin: Its surface, to be carried by.
         top: Height where it begins [m].
         hem: Height where it ends [m].
         half_width: Height [m] -> half the outline's width there [m]; 0 where that is unknown.
         gap: Least distance from the body [m].
+        cover: What to keep clear of; None for the skin alone.
 
     Returns:
         None when the hem is not below the top.
@@ -73,7 +75,7 @@ def tube(
     ring = np.stack([np.cos(angles), np.zeros(COLUMNS), np.sin(angles)], 1)
     points = middle[:, None] + smooth[..., None] * ring
     points[..., 1] = heights[:, None]
-    vertices = skin.pushed(points.reshape(-1, 3), gap)
+    vertices = (cover or skin).pushed(points.reshape(-1, 3), gap)
     return Sheet(
         vertices=vertices,
         faces=grid_faces(count, COLUMNS, closed=True),
