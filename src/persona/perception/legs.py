@@ -54,22 +54,22 @@ class LegCues:
 
 def read_legs(figure: Figure, garments: Garments) -> LegCues:
     """Look between and beside the legs of a figure whose hems are known."""
-    hem = min(min(garments.hems), 1.95)
+    hem = min(*garments.hems, 1.95)
     left, _ = at(figure.body[list(LEGS[0])], STATIONS)
     right, _ = at(figure.body[list(LEGS[1])], STATIONS)
     chord = left[:, None] * (1 - CHORD[:, None]) + right[:, None] * CHORD[:, None]
     gap = sample(figure.inside, chord) < 0.5
     bare = min(garments.hems) < 2
     shows = gap | (_skin_between(figure, chord, hem) & bare)
-    rows = (STATIONS > CROTCH) & (STATIONS < hem - 0.05)
-    below = (STATIONS > hem + 0.03) & (STATIONS < hem + 0.3)
+    rows = (STATIONS > CROTCH) & (hem - 0.05 > STATIONS)
+    below = (hem + 0.03 < STATIONS) & (hem + 0.3 > STATIONS)
     flare, flare_at = _flare(figure, left, right)
     distance = np.linalg.norm(left - right, axis=1) / _thigh(figure)
     return LegCues(
         rows=int(rows.sum()),
         split=float((shows[rows].mean(1) > OPEN_SHARE).mean()) if rows.any() else 0.0,
         open_below=float(gap[below].mean()) if below.any() else 0.0,
-        seam=_seam(figure, chord, (STATIONS > CROTCH) & (STATIONS < hem - 0.04)),
+        seam=_seam(figure, chord, (STATIONS > CROTCH) & (hem - 0.04 > STATIONS)),
         flare=flare,
         flare_at=flare_at,
         spread=float(np.interp(hem - 0.05, STATIONS, distance)),
@@ -79,8 +79,8 @@ def read_legs(figure: Figure, garments: Garments) -> LegCues:
 
 def _thigh(figure: Figure) -> float:
     """Length of the longer thigh [px], at least a third of the trunk's."""
-    thighs = (np.linalg.norm(figure.body[hip] - figure.body[knee]) for hip, knee, _ in LEGS)
-    return max(*thighs, 0.35 * figure.torso)
+    thighs = [np.linalg.norm(figure.body[hip] - figure.body[knee]) for hip, knee, _ in LEGS]
+    return float(max(*thighs, 0.35 * figure.torso))
 
 
 def _skin_between(
@@ -90,15 +90,15 @@ def _skin_between(
     colours = sample(figure.lab, chord)
     if figure.gray:
         return np.zeros(colours.shape[:2], bool)
-    legs = [at(figure.body[list(leg)], np.arange(0.2, max(0.3, hem - 0.06), STATION)) for leg in LEGS]
+    legs = [
+        at(figure.body[list(leg)], np.arange(0.2, max(0.3, hem - 0.06), STATION)) for leg in LEGS
+    ]
     cloth = fit_mixture(np.concatenate([sample(figure.lab, places) for places, _ in legs]))
     skin = skin_distance(colours, figure.skin) < 0.9
     return skin & (log_density(colours.reshape(-1, 3), cloth).reshape(skin.shape) < np.log(2e-6))
 
 
-def _seam(
-    figure: Figure, chord: Float[np.ndarray, "n m 2"], rows: Bool[np.ndarray, " n"]
-) -> float:
+def _seam(figure: Figure, chord: Float[np.ndarray, "n m 2"], rows: Bool[np.ndarray, " n"]) -> float:
     """Follow the darkest line down between the legs; mean depth of its valley [Lab units]."""
     if rows.sum() < 4:
         return 0.0

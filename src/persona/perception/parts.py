@@ -75,9 +75,7 @@ def _disk(radius: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
-def make_figure(
-    picture: Picture, mask: Plane, person: Sighting
-) -> tuple[Figure, SmallPicture]:
+def make_figure(picture: Picture, mask: Plane, person: Sighting) -> tuple[Figure, SmallPicture]:
     """Bring a person to the size at which parts are told apart.
 
     Args:

@@ -1,4 +1,4 @@
-"""Photo, Observation -> Wardrobe: which clothes somebody wears, where they end, how sure that is."""
+"""Photo, Observation -> Wardrobe: which clothes are worn, where they end, how sure that is."""
 
 import numpy as np
 
@@ -67,7 +67,9 @@ def wardrobe_of(figure: Figure, garments: Garments, observation: Observation) ->
     midriff = read_midriff(figure) if garments.alike < ONE_CLOTH else None
     upper_hem, waist = midriff or (outer_hem(figure, garments.waist), garments.waist)
     is_tube = lower in (Lower.SKIRT, Lower.DRESS)
-    coat = waist > COAT_LENGTH and not is_tube and not figure.gray and garments.contrast > ONE_COLOUR
+    coat = (
+        waist > COAT_LENGTH and not is_tube and not figure.gray and garments.contrast > ONE_COLOUR
+    )
     upper = Upper.COAT if coat else Upper.TOP
     if min(garments.sleeves) <= NO_SHIRT:
         upper = Upper.NONE
@@ -141,9 +143,7 @@ def _lower(
     return legs, Confidence.GUESSED
 
 
-def _level_confidence(
-    hems: tuple[float, float], cues: LegCues, *, bare: bool
-) -> Confidence:
+def _level_confidence(hems: tuple[float, float], cues: LegCues, *, bare: bool) -> Confidence:
     """Say how surely the places are known: skin and cloth meet alike on both legs, or do not."""
     apart = abs(hems[0] - hems[1])
     if cues.doubts or apart > 0.3:
@@ -153,7 +153,9 @@ def _level_confidence(
 
 def _lower_stiffness(figure: Figure, hem: float, *, soft: bool) -> Stiffness:
     """Guess how the lower garment bends: denim is stiff, skirts are soft, the rest between."""
-    places = [at(figure.body[list(leg)], np.arange(0.15, max(0.3, hem - 0.1), 0.05)) for leg in LEGS]
+    places = [
+        at(figure.body[list(leg)], np.arange(0.15, max(0.3, hem - 0.1), 0.05)) for leg in LEGS
+    ]
     colour = np.median(np.concatenate([sample(figure.lab, place) for place, _ in places]), 0)
     bluest, darkest, lightest = DENIM
     blue = colour[2] < bluest and abs(colour[1]) < 0.6 * abs(colour[2])

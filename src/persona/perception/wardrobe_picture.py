@@ -41,7 +41,10 @@ def draw_wardrobe(photo: Photo, observation: Observation, wardrobe: Wardrobe) ->
     for leg, hem in zip(LEGS, wardrobe.hems, strict=True):
         _across(window, body[list(leg)], hem, LIMB_SHARE * torso, HEM_RGB)
     if wardrobe.is_tube:
-        ends = [at(body[list(leg)], np.array([hem]))[0][0] for leg, hem in zip(LEGS, wardrobe.hems, strict=True)]
+        ends = [
+            at(body[list(leg)], np.array([hem]))[0][0]
+            for leg, hem in zip(LEGS, wardrobe.hems, strict=True)
+        ]
         _line(window, ends[0], ends[1], HEM_RGB)
     if wardrobe.upper is not Upper.NONE:
         for arm, sleeve in zip(ARMS, wardrobe.sleeves, strict=True):
@@ -51,8 +54,8 @@ def draw_wardrobe(photo: Photo, observation: Observation, wardrobe: Wardrobe) ->
     _level(window, body, wardrobe.waist, WAIST_RGB)
     if wardrobe.hair > 0 and observation.face is not None:
         chin = (observation.face[CHIN, :2].numpy() - origin) * scale
-        end = chin + (0, wardrobe.hair * torso)
-        _line(window, end - (0.3 * torso, 0), end + (0.3 * torso, 0), HAIR_RGB)
+        end, aside = chin + np.array([0, wardrobe.hair * torso]), np.array([0.3 * torso, 0])
+        _line(window, end - aside, end + aside, HAIR_RGB)
     return torch.from_numpy(_labelled(window, wardrobe).clip(0, 1))
 
 

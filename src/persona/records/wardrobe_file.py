@@ -11,7 +11,7 @@ from persona.core.atomic import write_text
 from persona.core.errors import FileFormatError, InputError
 from persona.core.plain import from_plain, to_plain
 from persona.records.garment import Stiffness
-from persona.records.wardrobe import Lower, Standoff, Upper, Wardrobe
+from persona.records.wardrobe import Confidence, Lower, Standoff, Upper, Wardrobe
 
 MAX_BYTES: Final = 1 << 16
 """A larger file is no list of clothes; refused before it is read."""
@@ -108,9 +108,7 @@ def read_corrections(path: Path) -> Corrections:
     try:
         corrected(_ANYBODY, corrections)
     except InputError as error:
-        raise FileFormatError(
-            f"{path}: {error.what}", why=error.why, fix=error.fix
-        ) from error
+        raise FileFormatError(f"{path}: {error.what}", why=error.why, fix=error.fix) from error
     return corrections
 
 
@@ -137,6 +135,35 @@ def wardrobe_text(wardrobe: Wardrobe) -> str:
         value = getattr(wardrobe, field.name)
         lines += [f"# {_COMMENTS[field.name]}", f"{field.name} = {_toml(value)}"]
     return "\n".join(lines) + "\n"
+
+
+def wardrobe_lines(wardrobe: Wardrobe) -> tuple[str, ...]:
+    """Say in sentences what was guessed and how surely, for the report."""
+    stands = wardrobe.standoff
+    sure = {
+        Confidence.SURE: "surely",
+        Confidence.LIKELY: "probably",
+        Confidence.GUESSED: "a guess:",
+    }
+    kind = wardrobe.lower.value
+    shape = "one tube around both legs" if wardrobe.is_tube else "two legs"
+    lines = [
+        f"Lower garment: {sure[wardrobe.confidence]} {kind}, {shape}, "
+        f"{wardrobe.lower_stiffness.value}.",
+        f"Upper garment: {wardrobe.upper.value}"
+        f"{', one piece with the lower' if wardrobe.one_piece else ''}, "
+        f"{wardrobe.upper_stiffness.value}.",
+        f"Places of hems and sleeves: {wardrobe.level_confidence.value}.",
+        f"Cloth stands off trunk, arms, thighs, shins by {stands.trunk * 100:.1f}, "
+        f"{stands.arms * 100:.1f}, {stands.thighs * 100:.1f}, {stands.shins * 100:.1f} cm.",
+    ]
+    if wardrobe.hair > 0:
+        lines.append(f"Hair hangs {wardrobe.hair:.2f} torso lengths below the chin.")
+    if wardrobe.doubts:
+        lines.append("What makes it hard: " + ", ".join(d.value for d in wardrobe.doubts) + ".")
+    if wardrobe.corrected:
+        lines.append("Set by hand: " + ", ".join(wardrobe.corrected) + ".")
+    return tuple(lines)
 
 
 def _toml(value: Any) -> str:

@@ -65,9 +65,7 @@ class Skin(Cover):
     weights: Float[ndarray, "n 55"]
     """Skinning shares."""
 
-    def covered_by(
-        self, cloth: Float[ndarray, "m 3"], faces: Int[ndarray, "f 3"]
-    ) -> "Cover":
+    def covered_by(self, cloth: Float[ndarray, "m 3"], faces: Int[ndarray, "f 3"]) -> "Cover":
         """Give this skin with a garment over it: what comes next must clear both."""
         normals = meshes.vertex_normals(torch.from_numpy(cloth), torch.from_numpy(faces)).numpy()
         return Cover(
@@ -98,5 +96,7 @@ def same_side(
 ) -> Float[ndarray, "m 3"]:
     """Keep places of the left half (side 1) and the right half (-1) apart by ``gap`` [m]."""
     x = places[:, 0]
-    held = np.where(side > 0, np.maximum(x, gap / 2), np.where(side < 0, np.minimum(x, -gap / 2), x))
+    held = np.where(
+        side > 0, np.maximum(x, gap / 2), np.where(side < 0, np.minimum(x, -gap / 2), x)
+    )
     return np.column_stack([held, places[:, 1:]])

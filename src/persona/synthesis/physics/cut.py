@@ -86,8 +86,6 @@ def _split(
                 polygon.append(here)
             if signs[k] * signs[(k + 1) % 3] < 0:
                 polygon.append(between(here, ahead))
-        pieces += [
-            (polygon[0], polygon[k], polygon[k + 1]) for k in range(1, len(polygon) - 1)
-        ]
+        pieces += [(polygon[0], polygon[k], polygon[k + 1]) for k in range(1, len(polygon) - 1)]
     new_values = np.array(rows).reshape(-1, values.shape[1])
     return new_values, np.array(pieces, np.int64).reshape(-1, 3)

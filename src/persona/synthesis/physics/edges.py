@@ -64,7 +64,9 @@ def top_field(
     reach = np.where(x > 0, *(rest.arm_reach(sleeve) for sleeve in sleeves))
     # Sleeves, and armholes where there are none, end above the armpits: flanks stay covered.
     flank = 3 * np.maximum(0, rest.trunk_height(0) - ARMPIT - y)
-    field = np.minimum.reduce([y - hem, reach - np.abs(x) + flank, _neckline(rest, wardrobe, cloth)])
+    field = np.minimum.reduce(
+        [y - hem, reach - np.abs(x) + flank, _neckline(rest, wardrobe, cloth)]
+    )
     head = cloth.weights[:, [JOINT_IDS["head"], JOINT_IDS["jaw"]]].sum(1) > HEAD_SHARE
     return np.where(head, -1.0, field)
 

@@ -88,7 +88,7 @@ def make_garments(
         skin=skin_of(rest),
         wardrobe=_measured(wardrobe, outline),
         half_width=_half_width(rest, outline, hem=min(wardrobe.hems)),
-        leg_gap=_leg_gap(rest, outline, wardrobe.standoff),
+        leg_gap=_leg_gap(rest, outline, given="standoff" in wardrobe.corrected),
     )
     garments: list[Garment] = []
     warnings: list[str] = []
@@ -156,10 +156,10 @@ def _half_width(
 
 
 def _leg_gap(
-    rest: RestBody, outline: Outline | None, given: Standoff
+    rest: RestBody, outline: Outline | None, *, given: bool
 ) -> Callable[[Float[ndarray, " v"]], Float[ndarray, " v"]] | None:
     """Give how far trousers stand off at heights of the T-pose; None where that is not measured."""
-    if outline is None or given.thighs or given.shins or not len(outline.leg_places):
+    if outline is None or given or not len(outline.leg_places):
         return None
     heights = np.array([rest.leg_height(place) for place in outline.leg_places])[::-1]
     gaps = outline.leg_gaps[::-1]
@@ -185,9 +185,7 @@ def _lower(room: _Room) -> Garment | None:
     top = lower_top(rest, wardrobe)
     if wardrobe.is_tube:
         hem = rest.leg_height(sum(wardrobe.hems) / 2)
-        sheet = tube(
-            rest, room.skin, top=top, hem=hem, half_width=room.half_width, gap=thickness
-        )
+        sheet = tube(rest, room.skin, top=top, hem=hem, half_width=room.half_width, gap=thickness)
     else:
         sheet = lifted_skin(
             rest,
@@ -210,9 +208,7 @@ def _lower(room: _Room) -> Garment | None:
     )
 
 
-def _upper(
-    room: _Room, name: str, sleeves: tuple[float, float], cover: Cover
-) -> Garment | None:
+def _upper(room: _Room, name: str, sleeves: tuple[float, float], cover: Cover) -> Garment | None:
     """Make a top, a coat or a dress."""
     wardrobe, rest = room.wardrobe, room.rest
     long = name in ("dress", "coat")
@@ -276,10 +272,12 @@ def _trousers_gap(room: _Room, *, thickness: float, top: float) -> Float[ndarray
 
 
 def _top_gap(room: _Room, *, thickness: float, under: float) -> Float[ndarray, " v"]:
-    """Say how far a top stands off each vertex [m]; it lies on the shoulders and hangs from them."""
+    """Say how far a top stands off each vertex [m]; it lies on the shoulders, and hangs."""
     rest, standoff = room.rest, room.wardrobe.standoff
     by_joint = _by_joint(standoff.trunk, standoff.trunk + under, standoff.trunk + under)
-    arms = [f"{side}_{name}" for side in ("left", "right") for name in ("shoulder", "elbow", "wrist")]
+    arms = [
+        f"{side}_{name}" for side in ("left", "right") for name in ("shoulder", "elbow", "wrist")
+    ]
     by_joint[[JOINT_IDS[name] for name in arms]] = standoff.arms
     by_joint[JOINT_IDS["pelvis"]] = max(standoff.trunk, thickness + under)
     gap = rest.weights @ by_joint

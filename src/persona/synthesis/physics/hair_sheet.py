@@ -71,7 +71,7 @@ def _radii(
     angles: Float[ndarray, " c"],
     usual: float,
 ) -> Float[ndarray, "r c"]:
-    """Average the hair's distance from the neck's axis over the grid; smooth where none was seen."""
+    """Average the hair's distance from the neck's axis over the grid; smooth where none is."""
     row = np.abs(heights[:, None] - y[None]).argmin(0)
     column = np.abs(angles[:, None] - angle[None]).argmin(0)
     total, count = np.zeros((len(heights), len(angles))), np.zeros((len(heights), len(angles)))

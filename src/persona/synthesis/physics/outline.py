@@ -142,9 +142,7 @@ class _Seen:
             pixels_per_m=fit.focal_px / depth.double().numpy(),
         )
 
-    def gaps(
-        self, chain: tuple[str, ...], first: float, last: float
-    ) -> list[tuple[float, float]]:
+    def gaps(self, chain: tuple[str, ...], first: float, last: float) -> list[tuple[float, float]]:
         """Measure outline minus body on both sides of a limb: places [bones] and distances [m]."""
         ids = [JOINT_IDS[name] for name in chain]
         own = self.weights[:, [*ids[:-1], *_BETWEEN.get(chain[0], ())]].sum(1) > 0.5
@@ -152,7 +150,10 @@ class _Seen:
         found = []
         for place in np.arange(first, last, STEP):
             bone = min(int(place), len(ids) - 2)
-            start, along = self.joints[ids[bone]], self.joints[ids[bone + 1]] - self.joints[ids[bone]]
+            start, along = (
+                self.joints[ids[bone]],
+                self.joints[ids[bone + 1]] - self.joints[ids[bone]],
+            )
             length = float(np.linalg.norm(along))
             scale = float(self.pixels_per_m[ids[bone]])
             if length < 0.06 * scale:

@@ -67,9 +67,7 @@ def tube(
     wanted = np.asarray(half_width(heights))
     flare = np.maximum(wanted - radius[:, [0, COLUMNS // 2]].max(1), 0)
     flare = np.minimum(flare, MOST_FLARE) * np.clip((top - heights) / FITTED, 0, 1)
-    ellipse = radius + flare[:, None] * (
-        np.cos(angles) ** 2 + DEPTH_SHARE * np.sin(angles) ** 2
-    )
+    ellipse = radius + flare[:, None] * (np.cos(angles) ** 2 + DEPTH_SHARE * np.sin(angles) ** 2)
     smooth = gaussian_filter1d(ellipse, 2, axis=0, mode="nearest")
     smooth = np.maximum(gaussian_filter1d(smooth, 2, axis=1, mode="wrap"), radius)
     ring = np.stack([np.cos(angles), np.zeros(COLUMNS), np.sin(angles)], 1)
