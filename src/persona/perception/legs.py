@@ -24,6 +24,8 @@ BENT_DEG = 35.0
 SIDE_RATIO = 0.42
 """Shoulders narrower than this share of the trunk's length are seen from the side."""
 
+SHORTEST_PX = 10.0
+"""A thigh shorter than this is none that anything can be read from [px]."""
 FAR_OFF = 0.30
 """Cloth lies nearer to a bone than this [torso lengths]."""
 HELD_SHARE = 0.015
@@ -78,9 +80,9 @@ def read_legs(figure: Figure, garments: Garments) -> LegCues:
 
 
 def _thigh(figure: Figure) -> float:
-    """Length of the longer thigh [px], at least a third of the trunk's."""
+    """Length of the longer thigh [px], at least a third of the trunk's and never nothing."""
     thighs = [np.linalg.norm(figure.body[hip] - figure.body[knee]) for hip, knee, _ in LEGS]
-    return float(max(*thighs, 0.35 * figure.torso))
+    return float(max(*thighs, 0.35 * figure.torso, SHORTEST_PX))
 
 
 def _skin_between(

@@ -12,7 +12,7 @@ LONGEST_M = 0.30
 LEVEL_RANGES = {
     "hems": (0.0, 2.4),
     "sleeves": (-0.5, 2.4),
-    "waist": (0.0, 2.0),
+    "waist": (0.0, 3.0),
     "upper_hem": (0.0, 3.0),
     "neck": (-1.0, 1.0),
     "hair": (0.0, 3.0),
