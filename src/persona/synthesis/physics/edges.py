@@ -16,6 +16,8 @@ HEAD_SHARE = 0.3
 """Skin that the head carries by more than this is bare [-]."""
 NATURAL_WAIST = 0.80
 """Trousers begin here, when a top that hangs over them hides where [trunk]."""
+HIGHEST_WAIST = 0.35
+"""Nothing that is held at a waist begins above this place [trunk]."""
 TUCK = 0.04
 """How far a top goes on under what covers its end [trunk]."""
 COLLAR_RADIUS = 0.08
@@ -45,7 +47,7 @@ def trousers_field(rest: RestBody, wardrobe: Wardrobe, cloth: Cloth) -> Float[nd
 
 def lower_top(rest: RestBody, wardrobe: Wardrobe) -> float:
     """Find the height at which a lower garment begins [m]."""
-    return rest.trunk_height(min(wardrobe.waist, NATURAL_WAIST))
+    return rest.trunk_height(float(np.clip(wardrobe.waist, HIGHEST_WAIST, NATURAL_WAIST)))
 
 
 def top_field(

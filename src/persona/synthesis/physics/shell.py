@@ -22,6 +22,8 @@ ROUNDS = 120
 """Smoothings: hollows about 10 cm wide are bridged."""
 LONGEST_EDGE = 0.019
 """Longer edges of the body's mesh are split [m]: about 14,000 vertices for a dressed person."""
+LEAST_AREA = 0.03
+"""Less cloth is no garment [m^2]; the briefest shorts have twice as much."""
 LEG_GAP = 0.003
 """Least distance between the cloth of both legs [m]."""
 
@@ -77,7 +79,7 @@ def lifted_skin(
     values = np.concatenate([vertices, weights, base], 1)
     values, faces, _ = cut(values, faces, field(Cloth(points=vertices, weights=weights)))
     values, faces = _largest(values, faces)
-    if not len(faces):
+    if areas(values[:, :3], faces).sum() < LEAST_AREA:
         return None
     weights = np.clip(values[:, 3:58], 0, None)
     return Sheet(
@@ -115,6 +117,12 @@ def _draped(
         points = np.where(free, mean @ points, points)  # pushing out leaves pimples
         points = same_side(cover.pushed(points, thickness), side, LEG_GAP)
     return points
+
+
+def areas(vertices: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, " f"]:
+    """Give the area of every triangle [m^2]."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def _rim(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " n"]:

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from persona.synthesis.physics.shell import open_edges
+from persona.synthesis.physics.shell import areas, open_edges
 
 SMALLEST_AREA = 1e-8
 """A triangle smaller than 0.01 square millimetres is degenerate [m^2]."""
@@ -31,12 +31,6 @@ def fault(vertices: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> str | 
     if share > CROSSING_SHARE:
         return f"{share:.0%} of it passes through itself"
     return None
-
-
-def areas(vertices: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, " f"]:
-    """Give the area of every triangle [m^2]."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def crossing(vertices: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Bool[ndarray, " f"]:
