@@ -73,7 +73,8 @@ def read_midriff(figure: Figure) -> tuple[float, float] | None:
 def outer_hem(figure: Figure, waist: float) -> float:
     """Find the end of what is worn outside: an open jacket hangs below the shirt under it.
 
-    Both flanks must show the same step, farther down than the middle does.
+    Both flanks must show the same step, farther down than the middle does, and one cloth down
+    to it from above the middle's.
     """
     body = figure.body
     stations = np.arange(0.5, 1.5, STATION)
@@ -86,6 +87,13 @@ def outer_hem(figure: Figure, waist: float) -> float:
         steps = [_step(column, k) for k in range(len(stations))]
         best = int(np.argmax(steps))
         if steps[best] < OUTER_STEP or stations[best] < waist + OUTER_BELOW:
+            return waist
+        above = column[(stations > waist - 0.2) & (stations < waist - 0.03)]
+        below = column[(stations > waist + 0.03) & (stations < stations[best] - 0.03)]
+        if len(above) < 2 or len(below) < 2:
+            return waist
+        change = np.median(below, 0) - np.median(above, 0)
+        if np.linalg.norm(change * TONE) > OUTER_STEP:
             return waist
         places.append(float(stations[best]))
     return sum(places) / 2 if abs(places[0] - places[1]) < OUTER_AGREE else waist

@@ -14,6 +14,8 @@ from persona.synthesis.physics.rest_body import RestBody
 
 CANDIDATES = 6
 """Nearest skin points of which the nearest tangent plane decides."""
+HIDDEN_WITHIN, BESIDE = 0.15, 0.012
+"""A garment hides what lies this far under it, and no farther aside than this [m]."""
 ROUNDS = 6
 """Pushes at most; each leaves less than a tenth of the rest."""
 
@@ -50,6 +52,23 @@ class Cover:
             places = places + lack[:, None] * normals
         return places
 
+    def covered_by(self, cloth: Float[ndarray, "m 3"], faces: Int[ndarray, "f 3"]) -> "Cover":
+        """Give what is outermost once a garment lies over this: what it hides no longer counts.
+
+        Else cloth that got between skin and garment would pass for clear of both.
+        """
+        normals = meshes.vertex_normals(torch.from_numpy(cloth), torch.from_numpy(faces)).numpy()
+        away, nearest = cKDTree(cloth).query(self.points, distance_upper_bound=HIDDEN_WITHIN)
+        hidden = np.isfinite(away)
+        off = self.points[hidden] - cloth[nearest[hidden]]
+        depth = -(off * normals[nearest[hidden]]).sum(1)
+        aside = np.sqrt(np.maximum(away[hidden] ** 2 - depth**2, 0))
+        hidden[hidden] = (depth > 0) & (aside < BESIDE)
+        return Cover(
+            points=np.concatenate([self.points[~hidden], cloth]),
+            normals=np.concatenate([self.normals[~hidden], normals]),
+        )
+
     def _facing(
         self, places: Float[ndarray, "m 3"]
     ) -> tuple[Float[ndarray, " m"], Float[ndarray, "m 3"]]:
@@ -64,14 +83,6 @@ class Skin(Cover):
 
     weights: Float[ndarray, "n 55"]
     """Skinning shares."""
-
-    def covered_by(self, cloth: Float[ndarray, "m 3"], faces: Int[ndarray, "f 3"]) -> "Cover":
-        """Give this skin with a garment over it: what comes next must clear both."""
-        normals = meshes.vertex_normals(torch.from_numpy(cloth), torch.from_numpy(faces)).numpy()
-        return Cover(
-            points=np.concatenate([self.points, cloth]),
-            normals=np.concatenate([self.normals, normals]),
-        )
 
     def shares(self, places: Float[ndarray, "m 3"]) -> Float[ndarray, "m 55"]:
         """Give the skinning shares of the skin nearest to places, a little smoothed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
 from persona.body import SmplxBody
@@ -110,16 +110,9 @@ def make_garments(
             warnings.append(f"the {name} was left out: {reason}")
         else:
             garments.append(garment)
-            cloth = [one.rest_vertices.double().numpy() for one in garments]
-            cover = room.skin.covered_by(np.concatenate(cloth), _joined_faces(garments))
+            cloth = garment.rest_vertices.double().numpy()
+            cover = cover.covered_by(cloth, garment.faces.numpy())
     return Dressed(garments=tuple(garments), warnings=tuple(warnings))
-
-
-def _joined_faces(garments: list[Garment]) -> Int[ndarray, "f 3"]:
-    starts = np.cumsum([0, *(garment.vertex_count for garment in garments)])
-    return np.concatenate(
-        [garment.faces.numpy() + start for garment, start in zip(garments, starts, strict=False)]
-    )
 
 
 def _fault_of(garment: Garment) -> str | None:

@@ -1,10 +1,13 @@
 """Hair that hangs below the chin, as one soft sheet around the back of neck and shoulders."""
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
+from persona.body.skinning import blend_transforms
 from persona.synthesis.physics.clearance import Cover
 from persona.synthesis.physics.rest_body import RestBody
 from persona.synthesis.physics.shell import Sheet
@@ -61,6 +64,22 @@ def hair_sheet(
     below = np.clip((rest.chin - vertices[:, 1]) / 0.12, 0, 1)
     weights[:, 15], weights[:, 9] = 1 - below, below
     return Sheet(vertices=vertices, faces=faces, weights=weights, skin=vertices)
+
+
+def hair_at_rest(
+    points: Float[Tensor, "n 3"],
+    weights: Float[Tensor, "n 55"],
+    T_posed_rest: Float[Tensor, "55 4 4"],
+) -> Float[ndarray, "n 3"]:
+    """Bring points of a hair shell from the photo's pose to T-pose [m].
+
+    Args:
+        points: World frame [m].
+        weights: Which bones carry them; rows sum to one.
+        T_posed_rest: Takes rest points to the photo's pose.
+    """
+    linear, shift = blend_transforms(T_posed_rest, weights)
+    return torch.linalg.solve(linear, (points - shift)[..., None])[..., 0].double().numpy()
 
 
 def _radii(
