@@ -17,7 +17,7 @@ from persona.records.wardrobe import Lower, Standoff, Upper, Wardrobe
 from persona.rendering.body_maps import draw_body_maps
 from persona.synthesis.physics.clearance import skin_of
 from persona.synthesis.physics.garment import make_garments
-from persona.synthesis.physics.outline import measure_outline
+from persona.synthesis.physics.outline import measure_outline, missing_arms
 from persona.synthesis.physics.rest_body import rest_body
 from persona.synthesis.physics.soundness import fault
 from persona.synthesis.physics.weld import rim_loops
@@ -173,6 +173,21 @@ def test_a_sleeve_on_a_missing_arm_is_dropped_with_a_word():
     x = top.rest_vertices[:, 0]
     assert float(x.max()) < 0.25
     assert float(x.min()) < -0.5
+
+
+def test_an_arm_is_missing_when_its_elbow_is_outside_the_picture():
+    body = torch.full((33, 2), 50.0)
+    body[13] = torch.tensor([-3.0, 50.0])
+    seen = Observation(
+        mask=torch.zeros(100, 100),
+        mask_source="alpha",
+        box=(0.0, 0.0, 100.0, 100.0),
+        body=body,
+        body_confidence=torch.ones(33),
+        body_world=torch.zeros(33, 3),
+        parts=torch.zeros(100, 100, dtype=torch.int64),
+    )
+    assert missing_arms(seen) == {"left_arm"}
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,17 @@ def measure_outline(
     )
 
 
+def missing_arms(observation: Observation) -> frozenset[str]:
+    """Name the arms whose elbow lies outside the picture, for `make_garments`."""
+    height, width = observation.mask.shape
+    elbows = {"left_arm": observation.body[13], "right_arm": observation.body[14]}
+    return frozenset(
+        name
+        for name, (x, y) in elbows.items()
+        if not (0 <= float(x) < width and 0 <= float(y) < height)
+    )
+
+
 def _median(gaps: list[tuple[float, float]], usual: float) -> float:
     if len(gaps) < ENOUGH:
         return usual
