@@ -10,6 +10,7 @@ from persona.pipeline.stages import Measured, Stages
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
+from persona.records.wardrobe import Lower, Upper, Wardrobe
 from tests.plain_avatar import make_plain_avatar
 
 COUNT = 3_000
@@ -52,10 +53,20 @@ class CountingStages:
             right_hand_seen=False,
         )
 
+        self.wardrobe = Wardrobe(
+            lower=Lower.TROUSERS,
+            upper=Upper.TOP,
+            hems=(2.0, 2.0),
+            sleeves=(2.0, 2.0),
+            waist=1.0,
+            upper_hem=1.0,
+        )
+
     def stages(self) -> Stages:
         return Stages(
             perceive=lambda photo: self._answer("perceive", self.observation),
             fit=lambda observation, *, focal_px=None: self._answer("fit", self.fit),
+            tailor=lambda photo, observation, fit: self._answer("tailor", self.wardrobe),
             optimize=self._optimize,
             measure=lambda avatar, photo, observation: self._answer(
                 "measure", Measured(numbers={"psnr_db": 31.5, "iou": 0.5})

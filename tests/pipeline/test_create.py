@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from persona.avatar import Avatar
-from persona.core.errors import InputError, OptimizationError, PhotoError
+from persona.core.errors import FileFormatError, InputError, OptimizationError, PhotoError
 from persona.core.progress import PlainProgress
 from persona.pipeline import presets
 from persona.pipeline.create import check_target, create
 from persona.pipeline.stages import Measured
+from persona.records.wardrobe_file import corrected, read_corrections
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,8 @@ def test_the_folder_holds_avatar_preview_and_report(counting, tmp_path):
     out = tmp_path / "ada.persona"
     avatar = create(counting.photo, out=out, stages=counting.stages())
     names = {path.name for path in out.iterdir()}
-    assert names == {"avatar.json", "avatar.safetensors", "preview.mp4", "report.html"}
+    files = {"avatar.json", "avatar.safetensors", "garments.toml", "preview.mp4", "report.html"}
+    assert names == files
     assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
     again = Avatar.load(out)
     torch.testing.assert_close(again.canonical.means, avatar.canonical.means, atol=0, rtol=0)
@@ -60,7 +62,7 @@ def test_a_broken_run_goes_on_where_it_stopped(counting, tmp_path):
     assert not out.exists()
     counting.fail_at = ""
     create(counting.photo, out=out, stages=counting.stages())
-    assert counting.calls == {"perceive": 1, "fit": 1, "optimize": 1, "measure": 2}
+    assert counting.calls == {"perceive": 1, "fit": 1, "tailor": 1, "optimize": 1, "measure": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
 
 
@@ -115,6 +117,23 @@ def test_presets_grow(counting):
 def test_steps_are_counted_aloud(counting, tmp_path, capsys):
     create(counting.photo, stages=counting.stages(), progress=PlainProgress())
     heard = capsys.readouterr().err
-    assert [line.split(":")[0] for line in heard.splitlines() if " s" in line][:4] == [
-        *("perceive", "fit", "optimize", "measure")
+    assert [line.split(":")[0] for line in heard.splitlines() if " s" in line][:5] == [
+        *("perceive", "fit", "tailor", "optimize", "measure")
     ]
+
+
+def test_a_bad_correction_is_refused_before_anything_is_made(counting, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('lower = "kilt"')
+    with pytest.raises(FileFormatError, match="lower"):
+        create(
+            counting.photo, out=tmp_path / "ada.persona", garments=file, stages=counting.stages()
+        )
+    assert not counting.calls
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
+def test_the_clothes_beside_an_avatar_can_be_handed_back(counting, tmp_path):
+    create(counting.photo, out=tmp_path / "ada.persona", stages=counting.stages())
+    corrections = read_corrections(tmp_path / "ada.persona" / "garments.toml")
+    assert corrected(counting.wardrobe, corrections) == counting.wardrobe

@@ -30,6 +30,7 @@ def text(counting, plain_avatar, tmp_path):
         photo=counting.photo,
         observation=counting.observation,
         fit=counting.fit,
+        wardrobe=counting.wardrobe,
         avatar=avatar,
         preset="standard",
         seed=7,

@@ -29,11 +29,13 @@ class Args:
     """Which person, where there are several, counted from the left from 1."""
     allow_partial: bool = False
     """Go on when part of the person is missing, and say in the report what was invented."""
+    garments: Path | None = None
+    """TOML file that corrects the guess about the clothes: an avatar's garments.toml, mended."""
 
 
 def run(args: Args) -> int:
     """Make the avatar; say where its files are."""
-    from persona.pipeline.create import ENDING, create
+    from persona.pipeline.create import ENDING, GARMENTS_FILE, create
 
     out = args.out if args.out is not None else Path(args.photo.stem + ENDING)
     avatar = create(
@@ -43,6 +45,7 @@ def run(args: Args) -> int:
         seed=args.seed,
         person=args.person,
         allow_partial=args.allow_partial,
+        garments=args.garments,
     )
     voice = current()
     for warning in avatar.warnings:
@@ -52,6 +55,7 @@ def run(args: Args) -> int:
             "avatar": out,
             "preview": out / "preview.mp4",
             "report": out / "report.html",
+            "garments": out / GARMENTS_FILE,
         }
     )
     return 0

@@ -18,6 +18,14 @@ TONE = np.array([0.55, 1.0, 1.0])
 """Weights of Lab in a colour step: shading moves lightness more than cloth does."""
 STATION = 0.025
 """Step along a limb, in bones: about one centimetre."""
+ONE_COLOUR = 10.0
+"""Colour step at the waist below which upper and lower garment are one [Lab units]."""
+COLOURFUL = 10.0
+"""Chroma from which a hue means something [Lab units]."""
+SAME_HUE = 0.25
+"""Turn of the hue that light and shade explain [rad]."""
+SAME_CLOTH = 14.0
+"""Colour step that they explain [Lab units]."""
 LegProfile: TypeAlias = tuple[
     Float[np.ndarray, " n"], Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]
 ]
@@ -56,8 +64,14 @@ class Garments:
     """Where bare leg begins, left and right; beyond 2 the leg is covered."""
     ankles: tuple[float, float]
     """Where shoes begin, left and right."""
+    cuffs: tuple[float, float]
+    """Where trousers end on covered legs, left and right: at a shoe, or over it."""
     waist: float
     """Where the lower garment begins: 0 shoulders, 1 hips, then 1 + position along the thighs."""
+    contrast: float
+    """Colour step between upper and lower garment [Lab units]."""
+    alike: float
+    """How alike the colours of chest and thighs are, from 0 to 1: one cloth, or two."""
     one_piece: bool
     """A dress or overall: upper and lower garment are one."""
     skin: Float[np.ndarray, "n 3"]
@@ -72,14 +86,18 @@ def read_garments(figure: Figure) -> Garments:
     legs = [_leg_profile(figure, leg) for leg in LEGS]
     hems = _hems(figure, legs)
     ankles = (_ankle(legs[0]), _ankle(legs[1]))
+    cuffs = (_ankle(legs[0], loose=True), _ankle(legs[1], loose=True))
     waist, contrast = _waist(figure, min(hems))
     skirt = _skirt(figure, min(hems))
     return Garments(
         sleeves=sleeves,
         hems=hems,
         ankles=ankles,
+        cuffs=cuffs,
         waist=waist,
-        one_piece=skirt and contrast < 10,
+        contrast=contrast,
+        alike=_alike(figure, min(hems)),
+        one_piece=skirt and contrast < ONE_COLOUR,
         skin=figure.skin,
     )
 
@@ -164,14 +182,19 @@ def _bare(
 
 def _shirt(figure: Figure) -> Mixture | None:
     """Colours of the chest, when it is covered."""
+    colours = _chest(figure)
+    covered = skin_distance(colours, figure.skin) > 0.8
+    return fit_mixture(colours[covered]) if covered.mean() > 0.4 else None
+
+
+def _chest(figure: Figure) -> Float[np.ndarray, "n 3"]:
+    """Colours seen between shoulders and hips."""
     body = figure.body
     share = np.linspace(0.2, 0.8, 13)
     shoulders = body[11] * (1 - share[:, None]) + body[12] * share[:, None]
     down = body[23:25].mean(0) - body[11:13].mean(0)
     places = shoulders[None] + np.linspace(0.2, 0.8, 15)[:, None, None] * down
-    colours = sample(figure.lab, places).reshape(-1, 3)
-    covered = skin_distance(colours, figure.skin) > 0.8
-    return fit_mixture(colours[covered]) if covered.mean() > 0.4 else None
+    return sample(figure.lab, places).reshape(-1, 3)
 
 
 def _sleeve(figure: Figure, arm: tuple[int, int, int], shirt: Mixture | None) -> float:
@@ -231,14 +254,18 @@ def _jump(profile: Float[np.ndarray, "n 3"], k: int, reach: int) -> float:
     return float(np.linalg.norm((after - before) * TONE))
 
 
-def _ankle(leg: LegProfile) -> float:
-    """Where the shoe begins: the largest colour step, preferring the place above the ankle."""
+def _ankle(leg: LegProfile, *, loose: bool = False) -> float:
+    """Where the shoe begins: the largest colour step, preferring the place above the ankle.
+
+    Trousers often end elsewhere: cropped above the ankle, or over the shoe. ``loose`` looks there.
+    """
     usual = 1.95
+    (first, last), width = ((1.5, 2.21), 0.25) if loose else ((1.62, 2.15), 0.2)
     stations, profile, usable = leg
-    places = np.flatnonzero((stations > 1.62) & (stations < 2.15) & usable)
+    places = np.flatnonzero((stations > first) & (stations < last) & usable)
     if not len(places):
         return usual
-    weights = np.exp(-0.5 * ((stations[places] - usual) / 0.2) ** 2)
+    weights = np.exp(-0.5 * ((stations[places] - usual) / width) ** 2)
     scores = weights * [_jump(profile, int(k), 4) for k in places]
     best = int(np.argmax(scores))
     return float(stations[places[best]]) if scores[best] > 5 else usual
@@ -280,6 +307,33 @@ def _jump_wide(profile: Float[np.ndarray, "n 3"], k: int, reach: int) -> float:
     before = np.median(profile[max(k - reach, 0) : max(k - 1, 1)], 0)
     after = np.median(profile[min(k + 1, len(profile) - 1) : k + reach], 0)
     return float(np.linalg.norm((after - before) * TONE))
+
+
+def _alike(figure: Figure, hem: float) -> float:
+    """Compare what covers the chest with what covers the thighs.
+
+    Bright cloth is known again by its hue, in light and shade. Black, grey and white are in every
+    wardrobe: the same grey above and below is weak evidence.
+    """
+    chest = _chest(figure)
+    stations = np.arange(0.15, max(0.3, min(hem, 1.9) - 0.08), STATION)
+    radius = 0.1 * figure.torso
+    thighs = [_profile(figure, figure.body[list(leg)], stations, radius) for leg in LEGS]
+    thigh = np.concatenate([colours[usable] for colours, usable in thighs])
+    covered = [
+        colours[skin_distance(colours, figure.skin) > 0.8] if len(colours) else colours
+        for colours in (chest, thigh)
+    ]
+    if figure.gray or min(len(colours) for colours in covered) < 5:
+        return 0.0
+    above, below = (np.median(colours, 0) for colours in covered)
+    step = float(np.linalg.norm((above - below) * TONE))
+    chroma = min(float(np.hypot(*above[1:])), float(np.hypot(*below[1:])))
+    if chroma < COLOURFUL:
+        return 0.3 if step < 6 else 0.0
+    turn = np.arctan2(above[2], above[1]) - np.arctan2(below[2], below[1])
+    turn = abs((turn + np.pi) % (2 * np.pi) - np.pi)
+    return float(np.clip(2 - turn / SAME_HUE, 0, 1) * np.clip(2 - step / SAME_CLOTH, 0, 1))
 
 
 def _skirt(figure: Figure, hem: float) -> bool:

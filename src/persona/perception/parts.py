@@ -40,15 +40,12 @@ def label_parts(picture: Picture, mask: Plane, person: Sighting) -> Int[np.ndarr
     Returns:
         A `Part` for each pixel; BACKGROUND where coverage is below one half.
     """
-    rows, columns = np.nonzero(mask > 0.5)
     labels = np.zeros(mask.shape, np.int64)
-    if not len(rows):
+    if not (mask > 0.5).any():
         return labels
-    top, bottom = int(rows.min()), int(rows.max()) + 1
-    left, right = int(columns.min()), int(columns.max()) + 1
+    left, top, right, bottom = _bounds(mask)
     box = (slice(top, bottom), slice(left, right))
-    scale = min(1.0, WORK_HEIGHT / (bottom - top))
-    figure, small = _figure(picture[box], mask[box], person, (left, top), scale)
+    figure, small = make_figure(picture, mask, person)
     scores = _score(figure, read_garments(figure))
     beliefs = _agree(small, figure.inside, scores)
     beliefs[HAIR] = np.where(_face_rim(figure, beliefs), 0, beliefs[HAIR])
@@ -78,15 +75,25 @@ def _disk(radius: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
-def _figure(
-    crop: Picture, mask: Plane, person: Sighting, corner: tuple[int, int], scale: float
-) -> tuple[Figure, SmallPicture]:
-    """Bring picture and landmarks to working size."""
+def make_figure(picture: Picture, mask: Plane, person: Sighting) -> tuple[Figure, SmallPicture]:
+    """Bring a person to the size at which parts are told apart.
+
+    Args:
+        picture: The whole photo.
+        mask: Coverage by the person, somewhere above one half.
+        person: Landmarks.
+
+    Returns:
+        The figure, and its picture.
+    """
+    left, top, right, bottom = _bounds(mask)
+    box, corner = (slice(top, bottom), slice(left, right)), (left, top)
+    crop, scale = picture[box], min(1.0, WORK_HEIGHT / (bottom - top))
     size = (max(round(crop.shape[1] * scale), 8), max(round(crop.shape[0] * scale), 8))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     smooth = cv2.bilateralFilter(small, 7, 30, 5)
     lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    inside = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.5
+    inside = cv2.resize(mask[box], size, interpolation=cv2.INTER_AREA) > 0.5
 
     def place(points: np.ndarray | None) -> np.ndarray | None:
         return None if points is None else (points[:, :2] - corner) * scale
@@ -104,6 +111,12 @@ def _figure(
         gray=bool(seen[:, 1].std() + seen[:, 2].std() < 4.5) if len(seen) else True,
     )
     return figure, small
+
+
+def _bounds(mask: Plane) -> tuple[int, int, int, int]:
+    """Give the person's bounds: left, top, right, bottom [px]."""
+    rows, columns = np.nonzero(mask > 0.5)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
 def _score(figure: Figure, garments: Garments) -> Scores:

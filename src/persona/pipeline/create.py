@@ -25,11 +25,15 @@ from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
 from persona.records.storage import RecordCodec, save_record
+from persona.records.wardrobe import Wardrobe
+from persona.records.wardrobe_file import Corrections, read_corrections, write_wardrobe
 
 ENDING: Final = ".persona"
 """How avatar folders are called."""
 AVATAR_FILE: Final = "avatar.json"
 """What makes a folder an avatar's."""
+GARMENTS_FILE: Final = "garments.toml"
+"""What the photo was taken to show of the clothes; for people to correct."""
 RECORD: Final = "avatar"
 """Stem of the avatar's two files."""
 LICENSES: Final = {
@@ -67,6 +71,7 @@ def create(
     seed: int = 0,
     person: int | None = None,
     allow_partial: bool = False,
+    garments: Corrections | Path | str | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
 ) -> Avatar:
@@ -82,6 +87,8 @@ def create(
         seed: Same photo, settings, machine and seed: same bits.
         person: Which person of several, counted from the left from 1.
         allow_partial: Go on when part of the person is missing, and say what was invented.
+        garments: What is known about the clothes, or the TOML file that says it; start from the
+            ``garments.toml`` of an avatar. None leaves every guess.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
         stages: Other stages than the embedded ones.
 
@@ -91,7 +98,7 @@ def create(
     Raises:
         PhotoError: No avatar can be made from this photo as asked.
         FitError: No body explains the person in it.
-        InputError: ``out`` or the preset cannot be used.
+        InputError: ``out``, the preset or ``garments`` cannot be used.
 
     Example:
         >>> import persona
@@ -100,9 +107,12 @@ def create(
     voice = current() if progress is None else progress
     config = preset_config(preset)
     target = None if out is None else check_target(Path(out))
+    known = garments if isinstance(garments, Corrections) else _corrections(garments)
     picture = photo if isinstance(photo, Photo) else read_photo(photo)
     if stages is None:
-        stages = default_stages(config, person=person, allow_partial=allow_partial)
+        stages = default_stages(
+            config, person=person, allow_partial=allow_partial, corrections=known
+        )
     with _run_at(target, voice) as run, measured() as watch:
         choices = (person, allow_partial)
         observation = run.step("perceive", stages.perceive, picture, key=choices)
@@ -112,6 +122,7 @@ def create(
             observation,
             key=(picture.focal_px, choices),
         )
+        wardrobe = run.step("tailor", stages.tailor, picture, observation, fit, key=known)
         avatar = run.step(
             "optimize",
             partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
@@ -126,6 +137,7 @@ def create(
                 photo=picture,
                 observation=observation,
                 fit=fit,
+                wardrobe=wardrobe,
                 avatar=avatar,
                 preset=preset,
                 seed=seed,
@@ -139,9 +151,10 @@ def create(
 
 
 def write_result(folder: Path, story: Story) -> None:
-    """Write the avatar, its preview and its report into an empty folder."""
+    """Write the avatar, its clothes, its preview and its report into an empty folder."""
     save_record(folder / RECORD, story.avatar, about=_about(story))
     write_preview(story.avatar, folder / "preview.mp4")
+    write_wardrobe(folder / GARMENTS_FILE, story.wardrobe)
     write_report(story, folder / "report.html")
 
 
@@ -169,7 +182,7 @@ def check_target(out: Path) -> Path:
 @contextmanager
 def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     """Open the run beside the target; remove it when the target is there or the input was bad."""
-    codec = RecordCodec((Observation, BodyFit, Avatar, Measured))
+    codec = RecordCodec((Observation, BodyFit, Wardrobe, Avatar, Measured))
     if target is None:
         with (
             tempfile.TemporaryDirectory(prefix="persona-") as folder,
@@ -186,6 +199,10 @@ def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
         shutil.rmtree(path)
         raise
     shutil.rmtree(path)
+
+
+def _corrections(path: Path | str | None) -> Corrections:
+    return Corrections() if path is None else read_corrections(Path(path))
 
 
 def _judged(numbers: dict[str, float], fit: BodyFit) -> dict[str, float]:

@@ -17,6 +17,8 @@ from persona.pipeline import report_pictures as pictures
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
+from persona.records.wardrobe import Wardrobe
+from persona.records.wardrobe_file import wardrobe_lines
 
 MEBIBYTE: Final = 1 << 20
 
@@ -31,6 +33,8 @@ class Story:
     """What was seen in it."""
     fit: BodyFit
     """The body in it."""
+    wardrobe: Wardrobe
+    """The clothes in it."""
     avatar: Avatar
     """What came out, its numbers measured."""
     preset: str
@@ -49,6 +53,7 @@ def write_report(story: Story, path: Path) -> None:
     sections = (
         ("What was seen", _strip(pictures.photo_tiles(photo, seen, avatar))),
         ("The body inside", _strip(pictures.fit_tiles(photo, seen, fit, avatar))),
+        ("The clothes", _clothes(story)),
         ("The same view again", _strip(pictures.comparison_tiles(photo, seen, avatar))),
         ("From eight sides", _strip(pictures.around_tiles(avatar))),
         ("In other poses", _strip(pictures.motion_tiles(avatar))),
@@ -69,6 +74,14 @@ def _strip(tiles: list[Tile]) -> str:
         for tile in tiles
     )
     return f'<div class="strip">{"".join(figures)}</div>'
+
+
+def _clothes(story: Story) -> str:
+    """Show where clothes were taken to end, and say what was made of them and how to correct it."""
+    tiles = _strip(pictures.garment_tiles(story.photo, story.observation, story.wardrobe))
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in wardrobe_lines(story.wardrobe))
+    fix = "Anything wrong? Change garments.toml and run again with <code>--garments</code>."
+    return f"{tiles}<ul>{lines}</ul><p>{fix}</p>"
 
 
 def _invented(story: Story) -> str:

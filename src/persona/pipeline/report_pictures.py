@@ -21,9 +21,11 @@ from persona.evaluation.contact_sheet import (
 )
 from persona.evaluation.photo_metrics import photo_window
 from persona.fitting.report import draw_fit
+from persona.perception.wardrobe_picture import draw_wardrobe
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
+from persona.records.wardrobe import Wardrobe
 
 PART_COLORS: Final = {
     Part.BACKGROUND: (1.0, 1.0, 1.0),
@@ -69,6 +71,13 @@ def fit_tiles(photo: Photo, observation: Observation, fit: BodyFit, avatar: Avat
     """Show the naked body over the photo with its misses, and turned to the side."""
     drawn = draw_fit(photo, observation, avatar.body, fit)
     label = "photo; the fitted body, landmarks and misses; turned by 45° and 90°"
+    return [Tile(label=label, image=drawn)]
+
+
+def garment_tiles(photo: Photo, observation: Observation, wardrobe: Wardrobe) -> list[Tile]:
+    """Show hems, sleeve ends, waist, neckline and long hair as lines on the photo."""
+    drawn = draw_wardrobe(photo, observation, wardrobe)
+    label = "red: hems; blue: sleeves, top; yellow: waist; green: neckline; violet: hair"
     return [Tile(label=label, image=drawn)]
 
 

@@ -11,9 +11,12 @@ from persona.evaluation.photo_metrics import measure_photo
 from persona.fitting.stage import FitBody
 from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
 from persona.perception.stage import PerceivePhoto
+from persona.pipeline.tailor import TailorWardrobe
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
 from persona.records.photo import Photo
+from persona.records.wardrobe import Wardrobe
+from persona.records.wardrobe_file import Corrections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,15 @@ class Fit(Protocol):
 
     def __call__(self, observation: Observation, *, focal_px: float | None = None) -> BodyFit:
         """Find the body."""
+        ...
+
+
+@runtime_checkable
+class Tailor(Protocol):
+    """Photo, Observation, BodyFit -> Wardrobe."""
+
+    def __call__(self, photo: Photo, observation: Observation, fit: BodyFit) -> Wardrobe:
+        """Say what is worn."""
         ...
 
 
@@ -76,6 +88,8 @@ class Stages:
     """Photo -> Observation."""
     fit: Fit
     """Observation -> BodyFit."""
+    tailor: Tailor
+    """Photo, Observation, BodyFit -> Wardrobe."""
     optimize: Optimize
     """Photo, Observation, BodyFit -> Avatar."""
     measure: Measure
@@ -88,6 +102,7 @@ def default_stages(
     person: int | None = None,
     allow_partial: bool = False,
     body: SmplxBody | None = None,
+    corrections: Corrections | None = None,
 ) -> Stages:
     """Give the stages that need nothing but this package.
 
@@ -96,11 +111,13 @@ def default_stages(
         person: Which person of several, counted from the left from 1.
         allow_partial: Go on when part of the person is missing or the fit is poor.
         body: The body to fit; None loads the open body.
+        corrections: What is known about the clothes; None leaves every guess.
     """
     body = load_body() if body is None else body
     return Stages(
         perceive=PerceivePhoto(person=person, allow_partial=allow_partial),
         fit=FitBody(body=body, allow_partial=allow_partial),
+        tailor=TailorWardrobe(body=body, corrections=corrections or Corrections()),
         optimize=OptimizeAvatar(body=body, config=config),
         measure=measure_avatar,
     )

@@ -1,0 +1,32 @@
+"""Photo, Observation, BodyFit -> Wardrobe: guess, measure on the fitted body, then correct."""
+
+from dataclasses import dataclass, field, replace
+
+from persona.body import SmplxBody
+from persona.perception.wardrobe import guess_wardrobe
+from persona.records.body_fit import BodyFit
+from persona.records.observation import Observation
+from persona.records.photo import Photo
+from persona.records.wardrobe import Wardrobe
+from persona.records.wardrobe_file import Corrections, corrected
+from persona.synthesis.physics.outline import measure_outline
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TailorWardrobe:
+    """Photo, Observation, BodyFit -> Wardrobe."""
+
+    body: SmplxBody
+    """The body of the fit."""
+    corrections: Corrections = field(default_factory=Corrections)
+    """What somebody who knows says; it counts more than any guess."""
+
+    def __call__(self, photo: Photo, observation: Observation, fit: BodyFit) -> Wardrobe:
+        """Say which clothes the person wears and how far they stand off.
+
+        Raises:
+            InputError: The corrections contradict what was guessed; it says which to add.
+        """
+        guess = guess_wardrobe(photo, observation)
+        outline = measure_outline(self.body, fit, observation, guess)
+        return corrected(replace(guess, standoff=outline.standoff), self.corrections)
