@@ -13,7 +13,7 @@ from persona.core.errors import InputError
 from persona.core.types import Faces
 
 SUM_TOLERANCE: Final = 1e-3
-"""How far the body weights of a vertex may be from one in sum; float16 files round this much [-]."""
+"""How far the body weights of a vertex may be from one in sum; float16 files round so [-]."""
 THICKEST_M: Final = 0.05
 """A quilted coat; what is thicker was given in another unit [m]."""
 

@@ -1,0 +1,1 @@
+"""The person's garments as cloth that moves with the body."""
