@@ -22,9 +22,7 @@ STARTLED: Final = 0.2
 """At first cloth is stopped after every look: what skinning tore comes together unhurried [s]."""
 
 
-def skinned(
-    garments: Sequence[Garment], bones: Float[Tensor, "55 4 4"]
-) -> Float[Tensor, "v 3"]:
+def skinned(garments: Sequence[Garment], bones: Float[Tensor, "55 4 4"]) -> Float[Tensor, "v 3"]:
     """Carry all garments along with the bones, one after the other."""
     return torch.cat([skin_points(g.rest_vertices, bones, g.body_weights) for g in garments])
 

@@ -116,7 +116,7 @@ class _Piece:
             graph, directed=False, indices=held, min_only=True, return_predecessors=True
         )
         reached = np.isfinite(far)
-        return np.where(reached, sources, -1), np.where(reached, far, 0.0)
+        return np.where(reached, sources, -1).astype(np.int64), np.where(reached, far, 0.0)
 
 
 def _edges_and_bends(faces: Ids) -> tuple[Ids, Ids]:
