@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature below changes. */
-#define PERSONA_ABI_VERSION 3
+#define PERSONA_ABI_VERSION 4
 
 enum persona_status {
   PERSONA_OK = 0,
@@ -31,6 +31,8 @@ enum persona_status {
   PERSONA_NO_FORWARD = 5, /* backward without the forward it belongs to */
   PERSONA_BAD_INDEX = 6,  /* a face names a vertex that is not there, a joint a later parent */
   PERSONA_BAD_WINDOW = 7, /* not inside the picture, or smaller than what slides over it */
+  PERSONA_BAD_COLORS = 8, /* springs of one colour share a vertex */
+  PERSONA_BAD_RULES = 9,  /* no substeps, or no time */
 };
 
 /* Instruction sets, slowest first. */
@@ -87,6 +89,54 @@ typedef struct persona_pose {
   float translation[3];          /* [m] */
   float max_stretch;
 } persona_pose;
+
+/* Cloth: vertices, springs between them, and who holds it. Springs are sorted by colour; those of
+ * colour k, color_begin[k] .. color_begin[k+1] - 1, share no vertex. The first edge_color_count
+ * colours are the edges of the faces, which may not stretch; the others resist bending. */
+typedef struct persona_cloth_mesh {
+  int64_t vertex_count, face_count;
+  int32_t color_count, edge_color_count;
+  const int32_t* faces;         /* (faces,3) */
+  const float* rest;            /* (vertices,3) as it was cut [m] */
+  const float* inverse_masses;  /* (vertices) [1/kg]; 0 goes where its target goes, or out of the skin */
+  const float* holds;           /* (vertices) stiffness of the pull to the target [N/m]; 0 is free */
+  const float* thickness;       /* (vertices) least distance from the skin and from other cloth [m] */
+  const int32_t* layers;        /* (vertices) 0 is innermost */
+  const int32_t* garments;      /* (vertices) which piece */
+  const int32_t* anchors;       /* (vertices) the held vertex it hangs on, or -1 */
+  const float* anchor_lengths;  /* (vertices) cloth between the two [m] */
+  const int32_t* color_begin;   /* (colours + 1) */
+  const int32_t* springs;       /* (springs,2) */
+  const float* lengths;         /* (springs) [m] */
+  const float* compliances;     /* (springs) [m/N] */
+} persona_cloth_mesh;
+
+/* The skin that cloth meets. Skin of one part never counts as buried in its own part. */
+typedef struct persona_cloth_body {
+  int64_t vertex_count, face_count;
+  const int32_t* faces; /* (faces,3), counter-clockwise seen from outside */
+  const int32_t* parts; /* (vertices) */
+} persona_cloth_body;
+
+typedef struct persona_cloth_rules {
+  int32_t substeps;       /* of a frame */
+  int32_t look_every;     /* substeps between two searches for contacts */
+  int32_t stretch_sweeps; /* over long edges and the skin, after the springs; 1 or more */
+  float seconds;          /* of a frame [s] */
+  float gravity;          /* downwards, along -y [m/s^2] */
+  float drag;             /* of the air [1/s] */
+  float bend_damping;     /* time over which bending dies away [s] */
+  float stretch_limit;    /* longest edge, of its length [-] */
+  float friction;         /* with the skin [-] */
+  float cloth_friction;   /* with cloth [-] */
+  float max_push;         /* farthest that skin pushes in a substep [m] */
+  float max_speed;        /* [m/s] */
+  float body_reach;       /* skin farther away is not looked for [m] */
+  float cloth_reach;      /* likewise, cloth of the same layer; 0 lets cloth pass through cloth [m] */
+  float layer_reach;      /* likewise, cloth of another layer [m] */
+} persona_cloth_rules;
+
+typedef struct persona_cloth persona_cloth;
 
 PERSONA_API int persona_abi_version(void);
 PERSONA_API int persona_isa_runs(int isa); /* 1 when built in and this processor has it */
@@ -173,6 +223,34 @@ PERSONA_API int persona_draw_posed(
     persona_workspace* workspace, int isa, int threads, const persona_body* body,
     const persona_rig* rig, const persona_pose* pose, const persona_camera* camera, int width,
     int height, float* means, float* image, float* alpha);
+
+/* Copies what it is handed. `cloth` is NULL unless the status is PERSONA_OK. */
+PERSONA_API int persona_cloth_create(
+    const persona_cloth_mesh* mesh, const persona_cloth_body* body, persona_cloth** cloth);
+PERSONA_API void persona_cloth_destroy(persona_cloth* cloth);
+PERSONA_API int64_t persona_cloth_bytes(const persona_cloth* cloth);
+
+/* Moves cloth on by a frame, in which the skin (body vertices,3) and the targets (vertices,3) go
+ * from before to after at constant speed. Positions [m] and velocities [m/s] (vertices,3) are read
+ * and written. */
+PERSONA_API int persona_cloth_frame(
+    persona_cloth* cloth, int threads, const persona_cloth_rules* rules, const float* body_before,
+    const float* body_after, const float* targets_before, const float* targets_after,
+    float* positions, float* velocities);
+
+/* One substep with the contacts given: for every vertex the face of the body that it minds, or -1;
+ * and pairs (n,2) of a vertex and a face of cloth, with the side, +1 or -1, where it must stay. */
+PERSONA_API int persona_cloth_substep(
+    persona_cloth* cloth, int threads, const persona_cloth_rules* rules, const float* body_earlier,
+    const float* body_now, const float* body_normals, const float* targets, const int32_t* near,
+    int64_t pair_count, const int32_t* pairs, const float* sides, float* positions,
+    float* velocities);
+
+/* The face of the body nearest to each of the cloth's vertices at `points`, -1 where none is within
+ * reach; skin buried in other skin does not count. */
+PERSONA_API int persona_cloth_nearest(
+    persona_cloth* cloth, int threads, float reach, const float* body, const float* points,
+    int32_t* near);
 
 #ifdef __cplusplus
 }

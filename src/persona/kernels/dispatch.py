@@ -96,6 +96,9 @@ CANDIDATES: dict[str, tuple[Candidate, ...]] = {
         _triton("posing_triton"),
         _reference("posing_reference"),
     ),
+    "cloth_substep": (_native("cloth_native"), _reference("cloth_reference")),
+    "nearest_skin": (_native("cloth_native"), _reference("cloth_reference")),
+    "run_cloth": (_native("cloth_native"),),
     "project_gaussians": (
         _native("projection_native"),
         _triton("projection_triton"),

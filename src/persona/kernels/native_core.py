@@ -11,7 +11,7 @@ from persona.core.errors import BackendError
 from persona.kernels.dispatch import ISA_VARIABLE, isa_from_environment
 
 LIBRARY = Path(__file__).parents[1] / "_native" / "libpersona_native.so"
-ABI_VERSION = 3
+ABI_VERSION = 4
 """Must equal PERSONA_ABI_VERSION in native/include/persona_native.h."""
 ISAS = ("baseline", "avx2", "avx512")
 """Instruction sets in the order of ``enum persona_isa``; baseline is SSE2 or NEON."""
@@ -33,6 +33,8 @@ _STATUS = {
     5: ("a backward pass came without its forward pass", "report this as a bug"),
     6: ("a face names a vertex, or a joint a parent, that is not there", "check the mesh or body"),
     7: ("the compared part is too small or not inside the picture", "report this as a bug"),
+    8: ("springs of one colour share a vertex", "colour them anew"),
+    9: ("cloth was given no time to move, or no substeps", "give at least one of each"),
 }
 
 
@@ -124,6 +126,12 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "persona_ssim_forward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 5, _P)),
     "persona_ssim_backward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 4, _P, _P)),
     "persona_draw_posed": (_INT, (_P, _INT, _INT, *[_P] * 4, _INT, _INT, *[_P] * 3)),
+    "persona_cloth_create": (_INT, (_P, _P, _P)),
+    "persona_cloth_destroy": (None, (_P,)),
+    "persona_cloth_bytes": (_LONG, (_P,)),
+    "persona_cloth_frame": (_INT, (_P, _INT, *[_P] * 7)),
+    "persona_cloth_substep": (_INT, (_P, _INT, *[_P] * 6, _LONG, *[_P] * 4)),
+    "persona_cloth_nearest": (_INT, (_P, _INT, ctypes.c_float, *[_P] * 3)),
 }
 
 

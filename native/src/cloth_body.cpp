@@ -1,0 +1,253 @@
+// The body as cloth meets it: nearest skin, its normal and motion, and what of it lies buried in
+// other parts of itself.
+#include <algorithm>
+
+#include "cloth.h"
+#include "thread_pool.h"
+
+namespace persona {
+namespace {
+
+constexpr float kCell = 0.025f;          // [m]; a triangle of the torso fits
+constexpr float kBurialReach = 0.045f;   // [m]; less than any limb is thick
+constexpr float kOpposed = -0.3f;        // cosine between skins that face into each other
+constexpr int kMostWalks = 6;            // triangles in a substep; a body is not faster
+constexpr float kDeepest = 0.15f;        // [m]; from deeper inside nobody finds out
+
+// The nearest point of the segment from a to b.
+Vec nearest_on_segment(const Vec& p, const Vec& a, const Vec& b, float& along) {
+  const Vec edge = b - a;
+  const float size2 = dot(edge, edge);
+  along = size2 > 0.0f ? std::clamp(dot(p - a, edge) / size2, 0.0f, 1.0f) : 0.0f;
+  return a + along * edge;
+}
+
+std::vector<Vec> vectors(const float* values, int64_t count) {
+  std::vector<Vec> result(count);
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = {values[3 * i], values[3 * i + 1], values[3 * i + 2]};
+  return result;
+}
+
+// Unit normals of vertices, the faces around weighted by area.
+void find_normals(const std::vector<Vec>& points, const std::vector<int32_t>& faces,
+                  std::vector<Vec>& normals) {
+  normals.assign(points.size(), Vec{});
+  for (size_t k = 0; k < faces.size(); k += 3) {
+    const Vec& a = points[faces[k]];
+    const Vec wide = cross(points[faces[k + 1]] - a, points[faces[k + 2]] - a);
+    for (int corner = 0; corner < 3; ++corner) normals[faces[k + corner]] += wide;
+  }
+  for (Vec& normal : normals) normal = unit(normal);
+}
+
+}  // namespace
+
+Foot nearest_on_triangle(const Vec& p, const Vec& a, const Vec& b, const Vec& c) {
+  const Vec ab = b - a, ac = c - a, ap = p - a;
+  const Vec wide = cross(ab, ac);
+  const float area2 = dot(wide, wide);
+  Foot foot;
+  if (area2 > 0.0f) {
+    const float of_b = dot(cross(ap, ac), wide) / area2, of_c = dot(cross(ab, ap), wide) / area2;
+    if (of_b > 0.0f && of_c > 0.0f && of_b + of_c < 1.0f) {
+      foot.shares[0] = 1.0f - of_b - of_c, foot.shares[1] = of_b, foot.shares[2] = of_c;
+      foot.point = a + (of_b * ab + of_c * ac);
+      const Vec away = p - foot.point;
+      foot.distance2 = dot(away, away);
+      foot.inside = true;
+      return foot;
+    }
+  }
+  const Vec* corners[3] = {&a, &b, &c};
+  foot.inside = false;
+  for (int k = 0; k < 3; ++k) {
+    const int next = (k + 1) % 3;
+    float along;
+    const Vec point = nearest_on_segment(p, *corners[k], *corners[next], along);
+    const Vec away = p - point;
+    const float distance2 = dot(away, away);
+    if (k > 0 && !(distance2 < foot.distance2)) continue;
+    foot.distance2 = distance2;
+    foot.point = point;
+    foot.shares[k] = 1.0f - along, foot.shares[next] = along, foot.shares[(k + 2) % 3] = 0.0f;
+  }
+  return foot;
+}
+
+void BodySurface::set(const persona_cloth_body& body) {
+  faces_.assign(body.faces, body.faces + 3 * body.face_count);
+  parts_.assign(body.parts, body.parts + body.vertex_count);
+  ignored_.assign(body.face_count, 0);
+  buried_.assign(body.vertex_count, 0);
+  ring_begin_.assign(body.vertex_count + 1, 0);
+  for (int32_t vertex : faces_) ++ring_begin_[vertex + 1];
+  for (int64_t i = 0; i < body.vertex_count; ++i) ring_begin_[i + 1] += ring_begin_[i];
+  ring_.resize(faces_.size());
+  std::vector<int32_t> at(ring_begin_.begin(), ring_begin_.end() - 1);
+  for (size_t k = 0; k < faces_.size(); ++k)
+    ring_[at[faces_[k]]++] = static_cast<int32_t>(k / 3);
+}
+
+void BodySurface::begin_frame(int threads, const float* before, const float* after,
+                              const Box& window) {
+  const int64_t count = static_cast<int64_t>(parts_.size());
+  before_ = vectors(before, count);
+  after_ = vectors(after, count);
+  find_normals(before_, faces_, normals_before_);
+  find_normals(after_, faces_, normals_after_);
+  now_ = after_;
+  normals_ = normals_after_;
+  index(window);
+  find_buried(threads, window);
+}
+
+void BodySurface::show(int substep, int substeps) {
+  const float from = static_cast<float>(substep) / static_cast<float>(substeps);
+  const float to = static_cast<float>(substep + 1) / static_cast<float>(substeps);
+  earlier_.resize(before_.size());
+  for (size_t i = 0; i < before_.size(); ++i) {
+    const Vec way = after_[i] - before_[i];
+    earlier_[i] = before_[i] + from * way;
+    now_[i] = before_[i] + to * way;
+    normals_[i] = normals_before_[i] + to * (normals_after_[i] - normals_before_[i]);
+  }
+}
+
+void BodySurface::show(const float* earlier, const float* now, const float* normals) {
+  const int64_t count = static_cast<int64_t>(parts_.size());
+  earlier_ = vectors(earlier, count);
+  now_ = vectors(now, count);
+  normals_ = vectors(normals, count);
+}
+
+void BodySurface::index(const Box& window) {
+  grid_.build(now_.data(), faces_.data(), face_count(), kCell, &window, parts_.data());
+}
+
+Foot BodySurface::foot_on(int32_t face, const Vec& p) const {
+  const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
+  return nearest_on_triangle(p, now_[corner[0]], now_[corner[1]], now_[corner[2]]);
+}
+
+Vec BodySurface::normal_at(int32_t face, const Foot& foot) const {
+  const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
+  Vec sum;
+  for (int k = 0; k < 3; ++k) sum += foot.shares[k] * normals_[corner[k]];
+  return unit(sum);
+}
+
+Vec BodySurface::moved(int32_t face, const Foot& foot) const {
+  const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
+  Vec sum;
+  for (int k = 0; k < 3; ++k) sum += foot.shares[k] * (now_[corner[k]] - earlier_[corner[k]]);
+  return sum;
+}
+
+int32_t BodySurface::nearest(const Vec& p, float reach, int32_t hint) const {
+  float radius = reach, best2 = reach * reach;
+  int32_t best = -1;
+  if (hint >= 0 && !ignored_[hint]) {
+    const Foot foot = foot_on(hint, p);
+    const bool inside = dot(p - foot.point, normal_at(hint, foot)) < 0.0f;
+    // Who is deep inside must find out, however far the skin is.
+    if (foot.distance2 < best2 || (inside && foot.distance2 < kDeepest * kDeepest)) {
+      best2 = foot.distance2;
+      best = hint;
+      radius = std::sqrt(best2);
+    }
+  }
+  grid_.visit(p, radius, [&](int32_t face) {
+    if (ignored_[face] || face == hint) return;
+    const Foot foot = foot_on(face, p);
+    // Equal distances are common, at edges: the smaller number wins, whatever the order of cells.
+    if (foot.distance2 < best2 || (foot.distance2 == best2 && face < best)) {
+      best2 = foot.distance2;
+      best = face;
+      radius = std::sqrt(best2);
+    }
+  });
+  return best;
+}
+
+int32_t BodySurface::walk(const Vec& p, int32_t face) const {
+  Foot foot = foot_on(face, p);
+  for (int step = 0; step < kMostWalks && !foot.inside; ++step) {
+    const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
+    const float* largest = std::max_element(foot.shares, foot.shares + 3);
+    const int32_t around = corner[largest - foot.shares];
+    int32_t next = face;
+    for (int32_t k = ring_begin_[around]; k < ring_begin_[around + 1]; ++k) {
+      if (ring_[k] == face || ignored_[ring_[k]]) continue;
+      const Foot other = foot_on(ring_[k], p);
+      if (other.distance2 < foot.distance2) {
+        foot = other;
+        next = ring_[k];
+      }
+    }
+    if (next == face) break;
+    face = next;
+  }
+  return face;
+}
+
+bool BodySurface::is_buried(int64_t vertex) const {
+  const Vec p = now_[vertex], normal = normals_[vertex];
+  const float reach2 = kBurialReach * kBurialReach;
+  bool found = false;
+  grid_.visit(p, kBurialReach, [&](int32_t face) {
+    const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
+    if (found || parts_[corner[0]] == parts_[vertex]) return;
+    const Vec& a = now_[corner[0]];
+    const Vec wide = unit(cross(now_[corner[1]] - a, now_[corner[2]] - a));
+    if (dot(p - a, wide) > 0.0f || dot(wide, normal) > kOpposed) return;
+    const Foot foot = foot_on(face, p);
+    found = foot.inside && foot.distance2 < reach2;
+  }, TriangleGrid::bit(parts_[vertex]));
+  return found;
+}
+
+void BodySurface::find_buried(int threads, const Box& window) {
+  const int64_t count = static_cast<int64_t>(parts_.size());
+  for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
+             [&](int chunk, int) {
+               const int64_t begin = static_cast<int64_t>(chunk) * kClothChunk;
+               const int64_t end = std::min<int64_t>(count, begin + kClothChunk);
+               for (int64_t i = begin; i < end; ++i) {
+                 Box place = Box::nowhere();
+                 place.include(now_[i]);
+                 buried_[i] = ring_begin_[i] < ring_begin_[i + 1] && place.meets(window) &&
+                              is_buried(i);
+               }
+             });
+  for (size_t face = 0; face < ignored_.size(); ++face) {
+    const int32_t* corner = faces_.data() + 3 * face;
+    ignored_[face] = buried_[corner[0]] && buried_[corner[1]] && buried_[corner[2]];
+  }
+}
+
+int64_t BodySurface::bytes() const {
+  const size_t points = before_.capacity() + after_.capacity() + normals_before_.capacity() +
+                        normals_after_.capacity() + earlier_.capacity() + now_.capacity() +
+                        normals_.capacity();
+  const size_t ids = faces_.capacity() + parts_.capacity() + ring_begin_.capacity() +
+                     ring_.capacity();
+  return static_cast<int64_t>(points * sizeof(Vec) + ids * sizeof(int32_t) + buried_.capacity() +
+                              ignored_.capacity()) +
+         grid_.bytes();
+}
+
+void find_body_contacts(persona_cloth& cloth, int threads, float reach) {
+  if (cloth.body.empty()) return;
+  cloth.body.index(Box::around(cloth.positions, kDeepest));
+  const int64_t count = cloth.vertex_count;
+  for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
+             [&](int chunk, int) {
+               const int64_t begin = static_cast<int64_t>(chunk) * kClothChunk;
+               const int64_t end = std::min<int64_t>(count, begin + kClothChunk);
+               for (int64_t i = begin; i < end; ++i)
+                 cloth.near[i] = cloth.body.nearest(cloth.positions[i], reach, cloth.near[i]);
+             });
+}
+
+}  // namespace persona

@@ -1,0 +1,90 @@
+"""Move garments with a body over the frames of a motion."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.core.errors import InputError
+from persona.kernels import ClothBody
+from persona.records.garment import Garment
+from persona.synthesis.physics.drape import drape, skinned
+from persona.synthesis.physics.settings import ClothSettings
+from persona.synthesis.physics.weave import weave
+
+DEFAULTS = ClothSettings()
+"""What is used when nothing else is asked for."""
+
+
+def simulate(
+    garments: Sequence[Garment],
+    body_vertices: Float[Tensor, "t b 3"],
+    body: ClothBody,
+    bones: Float[Tensor, "t 55 4 4"],
+    *,
+    fps: float,
+    settings: ClothSettings = DEFAULTS,
+    tick: Callable[[], None] | None = None,
+    threads: int | None = None,
+) -> tuple[Float[Tensor, "t _ 3"], ...]:
+    """Dress a moving body in garments, all at once, so that they meet each other.
+
+    The garments settle on the first pose; then body and held vertices move at constant speed from
+    frame to frame. Same input, same bits, whatever the number of threads.
+
+    It fails softly: cloth between two limbs that press into each other has no place to be and lies
+    inside one of them until they part; cloth that has passed through cloth of its own layer stays
+    there. A limb that moves farther in a frame than it is thick may pass through cloth: give more
+    frames, see `persona.animation.resampling`.
+
+    Args:
+        garments: At least one; layers say who lies over whom.
+        body_vertices: Skin in every frame [m], correctives included.
+        body: Which faces of it stop cloth, see `collider.collider_of`.
+        bones: Rest to posed, in every frame.
+        fps: Frames a second.
+        settings: How cloth moves.
+        tick: Called after every frame.
+        threads: Threads of the solver; None takes torch's number.
+
+    Returns:
+        For each garment its vertices in every frame [m].
+
+    Raises:
+        InputError: There are no garments or no frames, frames do not belong together, a number is
+            not finite, or the rate is not positive.
+        BackendError: The native core is not built.
+    """
+    _check(garments, body_vertices, bones, fps)
+    mesh = weave(garments, settings)
+    run = drape(garments, mesh, body, body_vertices[0], bones[0], settings, threads=threads)
+    sizes = [garment.vertex_count for garment in garments]
+    films = [torch.empty(len(bones), size, 3) for size in sizes]
+    before = skinned(garments, bones[0])
+    for frame in range(len(bones)):
+        if frame > 0:
+            after = skinned(garments, bones[frame])
+            skin = body_vertices[frame - 1], body_vertices[frame]
+            run.frame(skin, (before, after), 1 / fps, rules=settings.rules)
+            before = after
+        for film, part in zip(films, run.positions.split(sizes), strict=True):
+            film[frame] = part
+        if tick is not None:
+            tick()
+    return tuple(films)
+
+
+def _check(garments: Sequence[Garment], skin: Tensor, bones: Tensor, fps: float) -> None:
+    if not garments or not len(bones) or len(bones) != len(skin):
+        raise InputError(
+            f"{len(garments)} garments, {len(skin)} frames of skin, {len(bones)} of bones",
+            why="there is at least one garment, and each frame has skin and bones",
+            fix="take both from the same posed body",
+        )
+    if not 1 <= fps < float("inf"):
+        raise InputError(
+            f"fps is {fps}",
+            why="cloth cannot be followed from second to second",
+            fix="give 24 or more frames a second; 30 is a good choice",
+        )
