@@ -49,6 +49,12 @@ def test_a_transparent_video_and_pictures(avatar_folder, tmp_path):
     assert pixels_of(pictures[0]).shape[2] == 4
 
 
+def test_an_avatar_without_clothes_cannot_be_simulated(avatar_folder, tmp_path, capsys):
+    assert animate(avatar_folder, tmp_path / "walk.mp4", "--simulate") == 2
+    assert "holds no clothes to simulate" in capsys.readouterr().err
+    assert not (tmp_path / "walk.mp4").exists()
+
+
 def test_events_tell_programs_what_was_made(avatar_folder, tmp_path, capsys):
     out = tmp_path / "wave.mp4"
     assert animate(avatar_folder, out, "--motion", "wave", "--seconds", "0.1", "--json") == 0

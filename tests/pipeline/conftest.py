@@ -9,6 +9,7 @@ from persona.avatar import Avatar
 from persona.pipeline.stages import Measured, Stages
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Lower, Upper, Wardrobe
 from tests.plain_avatar import make_plain_avatar
@@ -67,6 +68,7 @@ class CountingStages:
             perceive=lambda photo: self._answer("perceive", self.observation),
             fit=lambda observation, *, focal_px=None: self._answer("fit", self.fit),
             tailor=lambda photo, observation, fit: self._answer("tailor", self.wardrobe),
+            sew=lambda observation, fit, wardrobe: self._answer("sew", Outfit()),
             optimize=self._optimize,
             measure=lambda avatar, photo, observation: self._answer(
                 "measure", Measured(numbers={"psnr_db": 31.5, "iou": 0.5})

@@ -9,30 +9,34 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from persona.avatar.binding import Binding
-from persona.body.skinning import skin_points
+from persona.body.skinning import blend_transforms
 from persona.core.errors import InputError
 from persona.records.garment import Garment
 
-HOLDERS = 4
+HOLDERS = 8
 """Garment vertices that carry a Gaussian together."""
 REACH_M = 0.02
 """A Gaussian this near to a garment goes with it wholly [m]."""
 LOOSE_M = 0.05
 """... and one this far not at all [m]."""
-BLUR_M = 0.004
+BLUR_M = 0.01
 """Distance within which holders count alike [m]."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Worn:
-    """Which garment vertices carry which Gaussians; rows of the first five belong together."""
+    """Which garment vertices carry which Gaussians; rows of the first seven belong together."""
 
     gaussian_ids: Int[Tensor, " m"]
     """Gaussians that are worn."""
     holder_ids: Int[Tensor, "m k"]
     """Vertices, counted through all garments."""
     shares: Float[Tensor, "m k"]
-    """Share of each holder; rows sum to how far the Gaussian goes with the cloth, at most 1."""
+    """Share of each holder, rows sum to 1."""
+    goes: Float[Tensor, " m"]
+    """How far each goes with the cloth, in (0, 1]."""
+    means: Float[Tensor, "m 3"]
+    """Their centres at rest [m]."""
     bone_ids: Int[Tensor, "m b"]
     """Bones that carry these Gaussians without cloth ..."""
     bone_weights: Float[Tensor, "m b"]
@@ -79,13 +83,15 @@ def wear(
     ids = torch.from_numpy(found[1]).reshape(-1, holders)
     goes = ((LOOSE_M - distance[:, 0]) / (LOOSE_M - REACH_M)).clamp(0, 1)
     shares = 1 / (distance + BLUR_M) ** 2
-    shares = goes[:, None] * shares / shares.sum(1, keepdim=True)
+    shares = shares / shares.sum(1, keepdim=True)
     kept = goes > 0
     chosen = candidates[kept]
     return Worn(
         gaussian_ids=chosen,
         holder_ids=ids[kept],
         shares=shares[kept],
+        goes=goes[kept],
+        means=means[chosen],
         bone_ids=binding.bone_ids[chosen],
         bone_weights=binding.bone_weights[chosen],
         rest_vertices=rest,
@@ -99,8 +105,9 @@ def worn_offsets(
 ) -> Float[Tensor, "n 3"]:
     """Say where simulated cloth puts the Gaussians, as offsets of their rest means [m].
 
-    Cloth that has left its skinned place takes its Gaussians along by as much; turned back into the
-    rest pose, this is what posing must add.
+    A Gaussian keeps its place beside the cloth vertices that hold it, turned as the bones turn
+    those; so one tube of cloth stays one, whichever legs its Gaussians hung on. Brought back into
+    the rest pose, the difference to where skinning would put it is what posing must add.
 
     Args:
         worn: Who goes with whom.
@@ -119,10 +126,14 @@ def worn_offsets(
             why="each vertex carries its own Gaussians",
             fix="give all garments, one after another, as they were worn",
         )
-    skinned = skin_points(worn.rest_vertices, T_posed_rest, worn.body_weights)
-    moved = ((cloth - skinned)[worn.holder_ids] * worn.shares[..., None]).sum(1)
-    turns = T_posed_rest[worn.bone_ids, :3, :3]
-    linear = (turns * worn.bone_weights[..., None, None]).sum(1)
+    turns, _ = blend_transforms(T_posed_rest, worn.body_weights)
+    beside = worn.means[:, None] - worn.rest_vertices[worn.holder_ids]
+    held = cloth[worn.holder_ids] + (turns[worn.holder_ids] @ beside[..., None])[..., 0]
+    carried = (held * worn.shares[..., None]).sum(1)
+    bones = T_posed_rest[worn.bone_ids, :3] * worn.bone_weights[..., None, None]
+    linear, shift = bones.sum(1).split([3, 1], -1)
+    skinned = (linear @ worn.means[..., None] + shift)[..., 0]
+    moved = worn.goes[:, None] * (carried - skinned)
     offsets = torch.zeros(worn.gaussian_count, 3)
     offsets[worn.gaussian_ids] = torch.linalg.solve(linear, moved[..., None])[..., 0]
     return offsets

@@ -1,6 +1,8 @@
 """Draw an avatar in motion, as a video or as pictures."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +12,8 @@ from persona.core.errors import InputError
 from persona.core.progress import current
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from persona.animation.framing import View
     from persona.avatar.avatar import Avatar
     from persona.records.motion import Motion
@@ -48,6 +52,8 @@ class Args:
     """A colour (white, '#rrggbb'), the path of a picture, or transparent (.webm, PNG)."""
     shadow: Literal["auto", "on", "off"] = "auto"
     """A soft shadow on the floor; auto leaves it away where the background is transparent."""
+    simulate: bool = False
+    """Let the clothes be simulated, instead of following the skin; seconds of waiting more."""
     from_photo: bool = False
     """Begin in the pose of the photo."""
     crf: int = 17
@@ -71,7 +77,8 @@ def run(args: Args) -> int:
     width, height = cameras[0].width, cameras[0].height
     background = background_from(args.background, width=width, height=height)
     shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
-    frames = draw(avatar, motion, cameras, background=background, shadow=shadow)
+    offsets = _clothes(args, avatar, motion) if args.simulate else repeat(None)
+    frames = draw(avatar, motion, cameras, background=background, shadow=shadow, offsets=offsets)
     count = _write(args, frames, motion)
     current().result(
         {"out": args.out, "frames": count, "fps": args.fps, "width": width, "height": height}
@@ -106,6 +113,23 @@ def _check(args: Args) -> None:
             why="the rate must be above 0 and at most 240",
             fix="choose 24, 25, 30, 50 or 60",
         )
+
+
+def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor]":
+    from persona.pipeline.create import OUTFIT
+    from persona.pipeline.simulated import simulate_clothes
+    from persona.records.outfit import Outfit
+    from persona.records.storage import load_record
+
+    if not (args.avatar / f"{OUTFIT}.json").is_file():
+        raise InputError(
+            f"{args.avatar.name} holds no clothes to simulate",
+            why="they are made when an avatar is created, and this one is older or was stripped",
+            fix="create it again from its photo, or leave --simulate away",
+        )
+    outfit = load_record(args.avatar / OUTFIT, Outfit)
+    with current().stage("simulate", steps=motion.frame_count) as stage:
+        return iter(list(simulate_clothes(avatar, outfit, motion, tick=stage.advance)))
 
 
 def _motion(args: Args, avatar: "Avatar") -> "Motion":

@@ -23,6 +23,7 @@ from persona.pipeline.report import Story, write_report
 from persona.pipeline.stages import Measured, Stages, default_stages
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.storage import RecordCodec, save_record
 from persona.records.wardrobe import Wardrobe
@@ -34,6 +35,8 @@ AVATAR_FILE: Final = "avatar.json"
 """What makes a folder an avatar's."""
 GARMENTS_FILE: Final = "garments.toml"
 """What the photo was taken to show of the clothes; for people to correct."""
+OUTFIT: Final = "outfit"
+"""Stem of the two files that hold the garments as meshes."""
 RECORD: Final = "avatar"
 """Stem of the avatar's two files."""
 LICENSES: Final = {
@@ -123,6 +126,7 @@ def create(
             key=(picture.focal_px, choices),
         )
         wardrobe = run.step("tailor", stages.tailor, picture, observation, fit, key=known)
+        outfit = run.step("sew", stages.sew, observation, fit, wardrobe)
         avatar = run.step(
             "optimize",
             partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
@@ -138,6 +142,7 @@ def create(
                 observation=observation,
                 fit=fit,
                 wardrobe=wardrobe,
+                outfit=outfit,
                 avatar=avatar,
                 preset=preset,
                 seed=seed,
@@ -155,6 +160,7 @@ def write_result(folder: Path, story: Story) -> None:
     save_record(folder / RECORD, story.avatar, about=_about(story))
     write_preview(story.avatar, folder / "preview.mp4")
     write_wardrobe(folder / GARMENTS_FILE, story.wardrobe)
+    save_record(folder / OUTFIT, story.outfit)
     write_report(story, folder / "report.html")
 
 
@@ -182,7 +188,7 @@ def check_target(out: Path) -> Path:
 @contextmanager
 def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     """Open the run beside the target; remove it when the target is there or the input was bad."""
-    codec = RecordCodec((Observation, BodyFit, Wardrobe, Avatar, Measured))
+    codec = RecordCodec((Observation, BodyFit, Wardrobe, Outfit, Avatar, Measured))
     if target is None:
         with (
             tempfile.TemporaryDirectory(prefix="persona-") as folder,

@@ -16,6 +16,7 @@ from persona.evaluation.metrics import scores_from
 from persona.pipeline import report_pictures as pictures
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import wardrobe_lines
@@ -35,6 +36,8 @@ class Story:
     """The body in it."""
     wardrobe: Wardrobe
     """The clothes in it."""
+    outfit: Outfit
+    """The same as meshes."""
     avatar: Avatar
     """What came out, its numbers measured."""
     preset: str
@@ -79,7 +82,8 @@ def _strip(tiles: list[Tile]) -> str:
 def _clothes(story: Story) -> str:
     """Show where clothes were taken to end, and say what was made of them and how to correct it."""
     tiles = _strip(pictures.garment_tiles(story.photo, story.observation, story.wardrobe))
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in wardrobe_lines(story.wardrobe))
+    told = (*wardrobe_lines(story.wardrobe), *story.outfit.warnings)
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in told)
     fix = "Anything wrong? Change garments.toml and run again with <code>--garments</code>."
     return f"{tiles}<ul>{lines}</ul><p>{fix}</p>"
 

@@ -11,9 +11,10 @@ from persona.evaluation.photo_metrics import measure_photo
 from persona.fitting.stage import FitBody
 from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
 from persona.perception.stage import PerceivePhoto
-from persona.pipeline.tailor import TailorWardrobe
+from persona.pipeline.tailor import SewOutfit, TailorWardrobe
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections
@@ -55,6 +56,15 @@ class Tailor(Protocol):
 
 
 @runtime_checkable
+class Sew(Protocol):
+    """Observation, BodyFit, Wardrobe -> Outfit."""
+
+    def __call__(self, observation: Observation, fit: BodyFit, wardrobe: Wardrobe) -> Outfit:
+        """Make garments that can be simulated."""
+        ...
+
+
+@runtime_checkable
 class Optimize(Protocol):
     """Photo, Observation, BodyFit -> Avatar."""
 
@@ -90,6 +100,8 @@ class Stages:
     """Observation -> BodyFit."""
     tailor: Tailor
     """Photo, Observation, BodyFit -> Wardrobe."""
+    sew: Sew
+    """Observation, BodyFit, Wardrobe -> Outfit."""
     optimize: Optimize
     """Photo, Observation, BodyFit -> Avatar."""
     measure: Measure
@@ -118,6 +130,7 @@ def default_stages(
         perceive=PerceivePhoto(person=person, allow_partial=allow_partial),
         fit=FitBody(body=body, allow_partial=allow_partial),
         tailor=TailorWardrobe(body=body, corrections=corrections or Corrections()),
+        sew=SewOutfit(body=body),
         optimize=OptimizeAvatar(body=body, config=config),
         measure=measure_avatar,
     )

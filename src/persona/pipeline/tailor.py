@@ -1,4 +1,4 @@
-"""Photo, Observation, BodyFit -> Wardrobe: guess, measure on the fitted body, then correct."""
+"""From a photo to a wardrobe, and from a wardrobe to garments that can be simulated."""
 
 from dataclasses import dataclass, field, replace
 
@@ -6,9 +6,11 @@ from persona.body import SmplxBody
 from persona.perception.wardrobe import guess_wardrobe
 from persona.records.body_fit import BodyFit
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections, corrected
+from persona.synthesis.physics.garment import make_garments
 from persona.synthesis.physics.outline import measure_outline
 
 
@@ -30,3 +32,17 @@ class TailorWardrobe:
         guess = guess_wardrobe(photo, observation)
         outline = measure_outline(self.body, fit, observation, guess)
         return corrected(replace(guess, standoff=outline.standoff), self.corrections)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SewOutfit:
+    """Observation, BodyFit, Wardrobe -> Outfit."""
+
+    body: SmplxBody
+    """The body of the fit."""
+
+    def __call__(self, observation: Observation, fit: BodyFit, wardrobe: Wardrobe) -> Outfit:
+        """Cut and sew what the wardrobe names; what cannot work is left out with a word."""
+        outline = measure_outline(self.body, fit, observation, wardrobe)
+        dressed = make_garments(wardrobe, self.body, fit.identity, outline=outline)
+        return Outfit(garments=dressed.garments, warnings=dressed.warnings)
