@@ -27,7 +27,15 @@ def test_the_folder_holds_avatar_preview_and_report(counting, tmp_path):
     out = tmp_path / "ada.persona"
     avatar = create(counting.photo, out=out, stages=counting.stages())
     names = {path.name for path in out.iterdir()}
-    files = {"avatar.json", "avatar.safetensors", "garments.toml", "preview.mp4", "report.html"}
+    files = {
+        "avatar.json",
+        "avatar.safetensors",
+        "garments.toml",
+        "outfit.json",
+        "outfit.safetensors",
+        "preview.mp4",
+        "report.html",
+    }
     assert names == files
     assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
     again = Avatar.load(out)
@@ -62,7 +70,14 @@ def test_a_broken_run_goes_on_where_it_stopped(counting, tmp_path):
     assert not out.exists()
     counting.fail_at = ""
     create(counting.photo, out=out, stages=counting.stages())
-    assert counting.calls == {"perceive": 1, "fit": 1, "tailor": 1, "optimize": 1, "measure": 2}
+    assert counting.calls == {
+        "perceive": 1,
+        "fit": 1,
+        "tailor": 1,
+        "sew": 1,
+        "optimize": 1,
+        "measure": 2,
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
 
 
@@ -117,8 +132,8 @@ def test_presets_grow(counting):
 def test_steps_are_counted_aloud(counting, tmp_path, capsys):
     create(counting.photo, stages=counting.stages(), progress=PlainProgress())
     heard = capsys.readouterr().err
-    assert [line.split(":")[0] for line in heard.splitlines() if " s" in line][:5] == [
-        *("perceive", "fit", "tailor", "optimize", "measure")
+    assert [line.split(":")[0] for line in heard.splitlines() if " s" in line][:6] == [
+        *("perceive", "fit", "tailor", "sew", "optimize", "measure")
     ]
 
 
@@ -135,5 +150,7 @@ def test_a_bad_correction_is_refused_before_anything_is_made(counting, tmp_path)
 
 def test_the_clothes_beside_an_avatar_can_be_handed_back(counting, tmp_path):
     create(counting.photo, out=tmp_path / "ada.persona", stages=counting.stages())
-    corrections = read_corrections(tmp_path / "ada.persona" / "garments.toml")
+    corrections = read_corrections(
+        tmp_path / "ada.persona" / "garments.toml", "outfit.json", "outfit.safetensors"
+    )
     assert corrected(counting.wardrobe, corrections) == counting.wardrobe

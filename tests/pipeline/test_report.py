@@ -8,6 +8,7 @@ import pytest
 from persona.core.run_folder import StageReport
 from persona.pipeline.create import LICENSES
 from persona.pipeline.report import Story, write_report
+from persona.records.outfit import Outfit
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def text(counting, plain_avatar, tmp_path):
         observation=counting.observation,
         fit=counting.fit,
         wardrobe=counting.wardrobe,
+        outfit=Outfit(warnings=("the coat was left out: it is a test",)),
         avatar=avatar,
         preset="standard",
         seed=7,
