@@ -53,7 +53,17 @@ class Painter:
 
 
 def painted(
-    *, legs=None, hem=2.0, lower=GRAY, upper=BLUE, sleeve=2.0, skirt=None, together=False, hair=0
+    *,
+    legs=None,
+    hem=2.0,
+    lower=GRAY,
+    upper=BLUE,
+    sleeve=2.0,
+    skirt=None,
+    flare=30,
+    tights=SKIN,
+    together=False,
+    hair=0,
 ) -> tuple[Photo, Observation]:
     """Paint somebody standing, bare but for these clothes.
 
@@ -66,7 +76,7 @@ def painted(
     cv2.ellipse(paint.picture, (500, 345), (46, 60), 0, 0, 360, HAIR, -1)
     cv2.ellipse(paint.mask, (500, 345), (46, 60), 0, 0, 360, 1.0, -1)
     for hip, knee, ankle, heel, toe in LEGS:
-        paint.stroke(body[[hip, knee, ankle]], SKIN, 50)
+        paint.stroke(body[[hip, knee, ankle]], tights, 50)
         if legs:
             paint.limb(body[[hip, knee, ankle]], hem, lower, 56)
         paint.stroke(body[[ankle, heel, toe]], RED, 36)
@@ -77,9 +87,9 @@ def painted(
         paint.stroke(body[[23, 24]] + (0, 16), lower, 30)
     if skirt is not None:
         down = [body[hip] + (body[knee] - body[hip]) * skirt for hip, knee, *_ in LEGS]
-        flare = np.array([30.0, 0])
+        aside = np.array([flare, 0.0])
         waist = [body[23] + (18, -20), body[24] - (18, 20)]
-        paint.fill([waist[0], down[0] + flare, down[1] - flare, waist[1]], lower)
+        paint.fill([waist[0], down[0] + aside, down[1] - aside, waist[1]], lower)
     for shoulder, elbow, wrist, finger in ARMS:
         paint.stroke(body[[shoulder, elbow, wrist, finger]], SKIN, 36)
         if sleeve > 0:
@@ -129,6 +139,17 @@ def test_a_dress_is_one_tube_and_one_piece(hem):
     assert (worn.lower, worn.one_piece) == (Lower.DRESS, True)
 
 
+def test_a_wide_skirt_over_tights_ends_where_the_outline_narrows():
+    worn = guess(skirt=0.8, lower=GREEN, flare=85, tights=GRAY)
+    assert worn.lower is Lower.SKIRT
+    assert worn.hems == pytest.approx((0.8, 0.8), abs=0.15)
+
+
+def test_hot_pants_of_the_colour_of_the_top_are_no_dress():
+    worn = guess(legs=True, hem=0.3, lower=BLUE)
+    assert worn.lower is Lower.SHORTS
+
+
 def test_an_unsure_skirt_is_two_legs_and_called_a_guess():
     """Legs that touch down to the feet tell nothing about what is around them."""
     worn = guess(skirt=0.8, lower=GREEN, together=True)
@@ -165,7 +186,7 @@ def test_a_picture_without_colours_still_gives_a_guess():
 
 def cues(**changes) -> LegCues:
     plain = {"rows": 15, "split": 0.0, "open_below": 0.4, "seam": 2.0, "flare": 0.0}
-    plain |= {"flare_at": 0.4, "spread": 0.5, "doubts": ()}
+    plain |= {"flare_at": 0.4, "flare_step": 0.0, "spread": 0.5, "doubts": ()}
     return LegCues(**(plain | changes))
 
 

@@ -127,6 +127,8 @@ def test_a_correction_counts_and_says_so():
     assert worn.lower is Lower.DRESS
     assert worn.one_piece
     assert worn.corrected == ("hems", "lower")
+    assert worn.confidence is Confidence.SURE
+    assert worn.level_confidence is Confidence.GUESSED, "sleeves were not told"
     assert wardrobe_lines(worn)[-1] == "Set by hand: hems, lower."
 
 

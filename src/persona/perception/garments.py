@@ -83,7 +83,7 @@ def read_garments(figure: Figure) -> Garments:
     figure = replace(figure, skin=_with_limbs(figure))
     shirt = _shirt(figure)
     sleeves = (_sleeve(figure, ARMS[0], shirt), _sleeve(figure, ARMS[1], shirt))
-    legs = [_leg_profile(figure, leg) for leg in LEGS]
+    legs = [leg_profile(figure, leg) for leg in LEGS]
     hems = _hems(figure, legs)
     ankles = (_ankle(legs[0]), _ankle(legs[1]))
     cuffs = (_ankle(legs[0], loose=True), _ankle(legs[1], loose=True))
@@ -210,7 +210,7 @@ def _sleeve(figure: Figure, arm: tuple[int, int, int], shirt: Mixture | None) ->
     return float(stations[best]) if best < len(stations) else 2.3
 
 
-def _leg_profile(figure: Figure, leg: tuple[int, int, int]) -> LegProfile:
+def leg_profile(figure: Figure, leg: tuple[int, int, int]) -> LegProfile:
     """Stations, colours and visibility along a leg, from above the hip to below the ankle."""
     stations = np.arange(-0.1, 2.3, STATION)
     return stations, *_profile(figure, figure.body[list(leg)], stations, 0.1 * figure.torso)
@@ -244,10 +244,10 @@ def _hems(figure: Figure, legs: list[LegProfile]) -> tuple[float, float]:
 def _sharpest(profile: Float[np.ndarray, "n 3"], start: int, stations: np.ndarray) -> float:
     """The largest colour step within three stations of ``start``."""
     nearby = range(max(2, start - 3), min(len(profile) - 2, start + 3) + 1)
-    return float(stations[max(nearby, key=lambda k: _jump(profile, k, 2))])
+    return float(stations[max(nearby, key=lambda k: colour_step(profile, k, 2))])
 
 
-def _jump(profile: Float[np.ndarray, "n 3"], k: int, reach: int) -> float:
+def colour_step(profile: Float[np.ndarray, "n 3"], k: int, reach: int) -> float:
     """Colour step at a station, between the medians of both sides."""
     before = np.median(profile[max(k - reach, 0) : k], 0)
     after = np.median(profile[k : k + reach], 0)
@@ -266,7 +266,7 @@ def _ankle(leg: LegProfile, *, loose: bool = False) -> float:
     if not len(places):
         return usual
     weights = np.exp(-0.5 * ((stations[places] - usual) / width) ** 2)
-    scores = weights * [_jump(profile, int(k), 4) for k in places]
+    scores = weights * [colour_step(profile, int(k), 4) for k in places]
     best = int(np.argmax(scores))
     return float(stations[places[best]]) if scores[best] > 5 else usual
 
@@ -295,7 +295,7 @@ def _waist(figure: Figure, hem: float) -> tuple[float, float]:
     tested = range(6, len(places) - 4)
     for column in columns:
         far = [_jump_wide(column, k, 15) for k in tested]
-        near = [_jump(column, k, 3) for k in tested]
+        near = [colour_step(column, k, 3) for k in tested]
         votes.append(0.6 * np.array(far) + 0.4 * np.array(near))
     prior = 0.25 + 0.75 * np.exp(-0.5 * ((places[6:-4] - 1.0) / 0.28) ** 2)
     best = int(np.argmax(np.median(np.array(votes), 0) * prior)) + 6

@@ -7,7 +7,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from persona.perception.colours import fit_mixture, log_density
-from persona.perception.garments import ARMS, LEGS, STATION, Figure, Garments, at, sample
+from persona.perception.garments import (
+    ARMS,
+    LEGS,
+    STATION,
+    Figure,
+    Garments,
+    at,
+    colour_step,
+    leg_profile,
+    sample,
+)
 from persona.perception.skin import skin_distance
 from persona.records.wardrobe import Doubt
 
@@ -23,7 +33,8 @@ BENT_DEG = 35.0
 """A thigh or shin this far from the vertical is bent [deg]."""
 SIDE_RATIO = 0.42
 """Shoulders narrower than this share of the trunk's length are seen from the side."""
-
+STEP_WITHIN = 0.15
+"""How far from a place its colour step is looked for [bones]."""
 SHORTEST_PX = 10.0
 """A thigh shorter than this is none that anything can be read from [px]."""
 FAR_OFF = 0.30
@@ -48,6 +59,8 @@ class LegCues:
     """Sudden loss of the outline's width beyond both legs [thighs]; 0 where none."""
     flare_at: float
     """Where that is [bones]."""
+    flare_step: float
+    """Colour step there, the smaller of both legs' [Lab units]."""
     spread: float
     """Distance of the legs' middles at the hem [thighs]."""
     doubts: tuple[Doubt, ...]
@@ -74,6 +87,7 @@ def read_legs(figure: Figure, garments: Garments) -> LegCues:
         seam=_seam(figure, chord, (STATIONS > CROTCH) & (hem - 0.04 > STATIONS)),
         flare=flare,
         flare_at=flare_at,
+        flare_step=min(_step_near(figure, leg, flare_at) for leg in LEGS),
         spread=float(np.interp(hem - 0.05, STATIONS, distance)),
         doubts=_doubts(figure, gap),
     )
@@ -140,6 +154,13 @@ def _flare(
     both = 0.7 * drops.min(1) + 0.3 * drops.mean(1)
     best = int(both.argmax())
     return float(max(both[best], 0)), float(STATIONS[best])
+
+
+def _step_near(figure: Figure, leg: tuple[int, int, int], place: float) -> float:
+    """Find the largest colour step along a leg close to a place [Lab units]."""
+    stations, profile, usable = leg_profile(figure, leg)
+    near = np.flatnonzero(usable & (np.abs(stations - place) < STEP_WITHIN))
+    return max((colour_step(profile, int(k), 4) for k in near), default=0.0)
 
 
 def _doubts(figure: Figure, gap: Bool[np.ndarray, "n m"]) -> tuple[Doubt, ...]:

@@ -1,5 +1,7 @@
 """Photo, Observation -> Wardrobe: which clothes are worn, where they end, how sure that is."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from persona.perception.detectors import Picture, Sighting
@@ -29,7 +31,11 @@ LIKELY_TUBE, SURE_TUBE = 0.8, 0.95
 COAT_LENGTH = 1.3
 """An upper garment that ends below this place hangs around both legs [trunk]."""
 FLARE = 0.2
-"""Sudden loss of width that ends a skirt over covered legs [thighs]."""
+"""Sudden loss of width that ends a skirt, whatever the colours say [thighs]."""
+FLARE_STEP = 8.0
+"""Colour step on both legs that a hem has, if skin above it was none [Lab units]."""
+SAME_PLACE = 0.2
+"""Places that agree within this are one hem [bones]."""
 OPEN = 0.15
 """Share of open stations, or of an open chord, from which legs are seen apart."""
 FEW_ROWS = 2
@@ -60,7 +66,11 @@ def guess_wardrobe(photo: Photo, observation: Observation) -> Wardrobe:
 def wardrobe_of(figure: Figure, garments: Garments, observation: Observation) -> Wardrobe:
     """Put borders and cues of a figure together."""
     cues = read_legs(figure, garments)
-    hems = _hems(garments, cues)
+    if _widens(garments, cues):
+        # A skirt over tights, or of the colour of skin: the outline tells where it ends.
+        garments = replace(garments, hems=(cues.flare_at, cues.flare_at))
+        cues = read_legs(figure, garments)
+    hems = garments.hems if max(garments.hems) < COVERED else garments.cuffs
     bare = max(garments.hems) < COVERED
     tube = tube_probability(cues, hem=min(hems), alike=garments.alike)
     lower, confidence = _lower(tube, hems, cues, alike=garments.alike)
@@ -103,8 +113,9 @@ def tube_probability(cues: LegCues, *, hem: float, alike: float) -> float:
     """
     odds = -1.0  # skirts are rarer
     bare = hem < COVERED - 0.05
-    if cues.rows >= FEW_ROWS:
-        odds += 1.5 - 5.5 * cues.split
+    if cues.rows < FEW_ROWS:
+        return float(1 / (1 + np.exp(1 - odds)))  # what ends above the crotch is no tube
+    odds += 1.5 - 5.5 * cues.split
     if cues.split < OPEN and bare:
         odds += 4 * min(cues.open_below, 0.5)  # legs are apart, and yet cloth spans them
         odds += 3 * alike  # shorts of the same cloth as the top are rare
@@ -117,13 +128,19 @@ def tube_probability(cues: LegCues, *, hem: float, alike: float) -> float:
     return float(1 / (1 + np.exp(-odds)))
 
 
-def _hems(garments: Garments, cues: LegCues) -> tuple[float, float]:
-    """Where the lower garment ends: at skin, at a sudden loss of width, or at the shoes."""
-    if max(garments.hems) < COVERED:
-        return garments.hems
-    if cues.flare > FLARE and Doubt.BENT not in cues.doubts:
-        return cues.flare_at, cues.flare_at
-    return garments.cuffs
+def _widens(garments: Garments, cues: LegCues) -> bool:
+    """Whether the outline suddenly loses width where neither skin nor shoes begin.
+
+    Legs that look bare need a colour step there as well: who walks has a foot in the air.
+    """
+    hem = sum(garments.hems) / 2
+    if max(garments.hems) < COVERED and cues.flare_step < FLARE_STEP:
+        return False
+    return (
+        cues.flare > FLARE
+        and Doubt.BENT not in cues.doubts
+        and abs(hem - cues.flare_at) > SAME_PLACE
+    )
 
 
 def _lower(

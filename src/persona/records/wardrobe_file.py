@@ -76,9 +76,12 @@ def corrected(wardrobe: Wardrobe, corrections: Corrections) -> Wardrobe:
         return wardrobe
     follows: dict[str, Any] = {}
     if "lower" in changed:
+        follows["confidence"] = Confidence.SURE
         follows["one_piece"] = changed["lower"] is Lower.DRESS
         if changed["lower"] is Lower.DRESS and wardrobe.upper is Upper.NONE:
             follows["upper"] = Upper.TOP
+    if {"hems", "sleeves"} <= {*changed}:
+        follows["level_confidence"] = Confidence.SURE
     return dataclasses.replace(
         wardrobe,
         **(follows | changed),

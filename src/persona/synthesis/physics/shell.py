@@ -13,6 +13,7 @@ from persona.geometry import meshes
 from persona.synthesis.physics.clearance import Cover, same_side
 from persona.synthesis.physics.cut import cut
 from persona.synthesis.physics.edges import Cloth
+from persona.synthesis.physics.pieces import areas, open_edges, whole_piece
 from persona.synthesis.physics.refine import split_long_edges
 from persona.synthesis.physics.rest_body import RestBody
 
@@ -78,7 +79,7 @@ def lifted_skin(
     vertices = _draped(base, faces, cover, lift=lift, thickness=thickness, side=side)
     values = np.concatenate([vertices, weights, base], 1)
     values, faces, _ = cut(values, faces, field(Cloth(points=vertices, weights=weights)))
-    values, faces = _largest(values, faces)
+    values, faces = whole_piece(values, faces)
     if areas(values[:, :3], faces).sum() < LEAST_AREA:
         return None
     weights = np.clip(values[:, 3:58], 0, None)
@@ -119,36 +120,6 @@ def _draped(
     return points
 
 
-def areas(vertices: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, " f"]:
-    """Give the area of every triangle [m^2]."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-
-
 def _rim(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " n"]:
     """List the vertices on open edges."""
     return np.unique(open_edges(faces))
-
-
-def open_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, "e 2"]:
-    """List the directed edges that belong to one triangle only."""
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    _, where, count = np.unique(
-        np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    return edges[count[where.ravel()] == 1]
-
-
-def _largest(
-    values: Float[ndarray, "n c"], faces: Int[ndarray, "f 3"]
-) -> tuple[Float[ndarray, "m c"], Int[ndarray, "g 3"]]:
-    """Keep the biggest connected piece: scraps beside an edge are no garment."""
-    if not len(faces):
-        return values, faces
-    pairs = faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = sp.coo_array((np.ones(len(pairs)), pairs.T), (len(values), len(values)))
-    _, piece = sp.csgraph.connected_components(graph, directed=False)
-    biggest = np.bincount(piece[faces[:, 0]]).argmax()
-    faces = faces[piece[faces[:, 0]] == biggest]
-    used, renumbered = np.unique(faces, return_inverse=True)
-    return values[used], renumbered.reshape(-1, 3)

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from persona.synthesis.physics.shell import areas, open_edges
+from persona.synthesis.physics.pieces import areas, open_edges
 
 SMALLEST_AREA = 1e-8
 """A triangle smaller than 0.01 square millimetres is degenerate [m^2]."""

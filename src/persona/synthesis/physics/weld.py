@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from persona.synthesis.physics.shell import Sheet, open_edges
+from persona.synthesis.physics.pieces import open_edges
+from persona.synthesis.physics.shell import Sheet
 
 
 def welded(shell: Sheet, tube: Sheet, *, columns: int) -> Sheet | None:
