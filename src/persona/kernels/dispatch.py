@@ -75,7 +75,7 @@ def _reference(module: str) -> Candidate:
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "cloth_substep": (_native("cloth_native"), _reference("cloth_reference")),
     "nearest_skin": (_native("cloth_native"), _reference("cloth_reference")),
-    "run_cloth": (_native("cloth_native"),),
+    "run_cloth": (_native("cloth_native"), _reference("cloth_run_reference")),
     "draw_posed": (_native("posed_drawing_native"), _reference("posed_drawing_reference")),
     "pose_gaussians": (_native("posing_native"), _reference("posing_reference")),
     "project_gaussians": (
