@@ -55,35 +55,56 @@ struct Found {
   float distance2;
 };
 
-// The nearest faces that vertex i must mind, nearest first.
-int find_pairs_of(persona_cloth& cloth, int64_t i, const persona_cloth_rules& rules,
-                  float widest) {
+// Those found so far, nearest first.
+struct Nearest {
   Found found[kPairsPerVertex];
   int count = 0;
-  const Vec p = cloth.positions[i];
-  cloth.grid.visit(p, widest, [&](int32_t face) {
-    const Corners c = corners_of(cloth, face);
-    const bool layered = cloth.layers[i] != cloth.layers[c.ids[0]];
-    const float reach = layered ? rules.layer_reach : rules.cloth_reach;
-    if (belong_together(cloth, i, c.ids, 1.5f * reach)) return;
-    const Foot foot = nearest_on_triangle(p, c.at[0], c.at[1], c.at[2]);
-    if (!(foot.distance2 < reach * reach)) return;
-    const float side = side_of(cloth, i, c, foot, normal_of(c));
-    if (side == 0.0f) return;
+
+  void add(const Found& one) {
     int place = count;
     for (int k = 0; k < count; ++k) {
-      if (found[k].pair.face == face) return;  // seen in another cell
-      const bool nearer = foot.distance2 < found[k].distance2 ||
-                          (foot.distance2 == found[k].distance2 && face < found[k].pair.face);
+      if (found[k].pair.face == one.pair.face) return;  // seen in another cell
+      const bool nearer =
+          one.distance2 < found[k].distance2 ||
+          (one.distance2 == found[k].distance2 && one.pair.face < found[k].pair.face);
       if (nearer && place == count) place = k;
     }
     if (place == kPairsPerVertex) return;
     if (count < kPairsPerVertex) ++count;
     for (int k = count - 1; k > place; --k) found[k] = found[k - 1];
-    found[place] = {{static_cast<int32_t>(i), face, side}, foot.distance2};
+    found[place] = one;
+  }
+};
+
+void consider(const persona_cloth& cloth, int64_t i, int32_t face, float reach,
+              Nearest& nearest) {
+  const Corners c = corners_of(cloth, face);
+  if (belong_together(cloth, i, c.ids, 1.5f * reach)) return;
+  const Foot foot = nearest_on_triangle(cloth.positions[i], c.at[0], c.at[1], c.at[2]);
+  if (!(foot.distance2 < reach * reach)) return;
+  const float side = side_of(cloth, i, c, foot, normal_of(c));
+  if (side != 0.0f) nearest.add({{static_cast<int32_t>(i), face, side}, foot.distance2});
+}
+
+// The nearest faces that vertex i must mind. Other layers are looked for farther away: cells that
+// hold nothing but its own are passed over.
+int find_pairs_of(persona_cloth& cloth, int64_t i, const persona_cloth_rules& rules) {
+  Nearest nearest;
+  const Vec p = cloth.positions[i];
+  const int32_t own = cloth.layers[i];
+  const auto layer_of = [&](int32_t face) { return cloth.layers[cloth.faces[3 * face]]; };
+  cloth.grid.visit(p, rules.cloth_reach, [&](int32_t face) {
+    if (layer_of(face) == own) consider(cloth, i, face, rules.cloth_reach, nearest);
   });
-  for (int k = 0; k < count; ++k) cloth.pair_slots[i * kPairsPerVertex + k] = found[k].pair;
-  return count;
+  cloth.grid.visit(
+      p, rules.layer_reach,
+      [&](int32_t face) {
+        if (layer_of(face) != own) consider(cloth, i, face, rules.layer_reach, nearest);
+      },
+      TriangleGrid::bit(own));
+  for (int k = 0; k < nearest.count; ++k)
+    cloth.pair_slots[i * kPairsPerVertex + k] = nearest.found[k].pair;
+  return nearest.count;
 }
 
 void find_vertex_normals(persona_cloth& cloth) {
@@ -142,17 +163,14 @@ void find_cloth_pairs(persona_cloth& cloth, int threads, const persona_cloth_rul
   const int64_t count = cloth.vertex_count;
   if (!(rules.cloth_reach > 0.0f)) return;
   cloth.grid.build(cloth.positions.data(), cloth.faces.data(),
-                   static_cast<int64_t>(cloth.faces.size() / 3), kCell);
+                   static_cast<int64_t>(cloth.faces.size() / 3), kCell, nullptr, cloth.layers.data());
   find_vertex_normals(cloth);
-  const bool layered = std::any_of(cloth.layers.begin(), cloth.layers.end(),
-                                   [&](int32_t layer) { return layer != cloth.layers[0]; });
-  const float widest = layered ? std::max(rules.cloth_reach, rules.layer_reach) : rules.cloth_reach;
   for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
              [&](int chunk, int) {
                const int64_t begin = static_cast<int64_t>(chunk) * kClothChunk;
                const int64_t end = std::min<int64_t>(count, begin + kClothChunk);
                for (int64_t i = begin; i < end; ++i)
-                 cloth.pair_counts[i] = static_cast<uint8_t>(find_pairs_of(cloth, i, rules, widest));
+                 cloth.pair_counts[i] = static_cast<uint8_t>(find_pairs_of(cloth, i, rules));
              });
   for (int64_t i = 0; i < count; ++i)
     for (int k = 0; k < cloth.pair_counts[i]; ++k)

@@ -179,6 +179,19 @@ def test_a_substep_agrees_with_the_specification(seed):
     torch.testing.assert_close(got[1], expected[1], atol=1e-5 / STEP / 10, rtol=0)
 
 
+def test_frames_agree_with_the_reference():
+    low = sheet(held=1)
+    high = sheet(rows=5, columns=5, garment=1, layer=1, height=0.003, aside=0.006)
+    mesh, (body, skin) = stacked(low, high), ball(rings=8, around=12)
+    skins = (skin, skin + torch.tensor([0.003, 0.004, 0.0]))
+    start = mesh.rest + torch.tensor([0.0, 0.124, 0.0])
+    runs = [run_cloth(mesh, body, start, backend=b) for b in (Backend.NATIVE, Backend.REFERENCE)]
+    for run in runs:
+        run.frame(skins, (start, start), 1 / 30, rules=ClothRules())
+    torch.testing.assert_close(runs[0].positions, runs[1].positions, atol=3e-5, rtol=0)
+    assert float((runs[0].positions - start).abs().max()) > 1e-3
+
+
 @given(seed=st.integers(0, 10_000), reach=st.sampled_from([0.005, 0.03, 0.5]))
 @settings(max_examples=15, deadline=None)
 def test_the_nearest_skin_is_the_nearest(seed, reach):
@@ -360,7 +373,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="0 threads"):
         run_cloth(mesh, body, mesh.rest, threads=0)
     with pytest.raises(BackendError, match="no backend for run_cloth"):
-        run_cloth(mesh, body, mesh.rest, backend=Backend.REFERENCE)
+        run_cloth(mesh, body, mesh.rest, backend=Backend.GSPLAT)
     call = random_call(0)
     far = replace(call["contacts"], near=torch.full((72,), 1 << 20))
     with pytest.raises(InputError, match="near spans"):

@@ -98,7 +98,7 @@ CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     ),
     "cloth_substep": (_native("cloth_native"), _reference("cloth_reference")),
     "nearest_skin": (_native("cloth_native"), _reference("cloth_reference")),
-    "run_cloth": (_native("cloth_native"),),
+    "run_cloth": (_native("cloth_native"), _reference("cloth_run_reference")),
     "project_gaussians": (
         _native("projection_native"),
         _triton("projection_triton"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 from persona.core.errors import InputError
 from persona.kernels import ClothRules
@@ -12,7 +13,9 @@ from persona.synthesis.physics.settings import ClothSettings
 from persona.synthesis.physics.solver import simulate
 from persona.synthesis.physics.weave import weave
 
-FRAMES = 40
+FRAMES = 26
+FIRST = {"walk": 0, "squat": 22}
+"""So that the last frames of the squat are its lowest."""
 SETTINGS = ClothSettings()
 
 
@@ -47,7 +50,7 @@ def dressed(wardrobe, collider, film):
 
     def make(name):
         if name not in made:
-            skin, bones = film(name, FRAMES)
+            skin, bones = film(name, FRAMES, first=FIRST[name])
             clothes = simulate(tuple(wardrobe.values()), skin, collider, bones, fps=30)
             made[name] = skin, bones, dict(zip(wardrobe, clothes, strict=True))
         return made[name]
@@ -60,7 +63,7 @@ def dressed(wardrobe, collider, film):
 def test_hardly_anything_enters_the_body(dressed, body, name):
     skin, _, clothes = dressed(name)
     inside, count = 0, 0
-    for frame in range(9, FRAMES, 10):
+    for frame in (9, FRAMES - 1):
         points = torch.cat([film[frame] for film in clothes.values()])[::4]
         inside += int((winding_numbers(points, skin[frame], body.faces) > 0.5).sum())
         count += len(points)
@@ -138,7 +141,8 @@ def test_what_does_not_fit_is_refused(wardrobe, collider, film):
     skirt = wardrobe["skirt"]
     with pytest.raises(InputError, match="0 garments"):
         simulate([], skin, collider, bones, fps=30)
-    with pytest.raises(InputError, match="1 of bones"):
+    # In tests the annotation is the check of shapes; in production the door's own.
+    with pytest.raises((InputError, TypeCheckError), match="bones"):
         simulate([skirt], skin, collider, bones[:1], fps=30)
     with pytest.raises(InputError, match="fps is 0"):
         simulate([skirt], skin, collider, bones, fps=0.0)
