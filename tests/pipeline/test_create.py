@@ -150,7 +150,5 @@ def test_a_bad_correction_is_refused_before_anything_is_made(counting, tmp_path)
 
 def test_the_clothes_beside_an_avatar_can_be_handed_back(counting, tmp_path):
     create(counting.photo, out=tmp_path / "ada.persona", stages=counting.stages())
-    corrections = read_corrections(
-        tmp_path / "ada.persona" / "garments.toml", "outfit.json", "outfit.safetensors"
-    )
+    corrections = read_corrections(tmp_path / "ada.persona" / "garments.toml")
     assert corrected(counting.wardrobe, corrections) == counting.wardrobe
