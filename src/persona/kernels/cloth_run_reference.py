@@ -44,13 +44,13 @@ class ReferenceCloth:
         normals = [vertex_normals(skin, self._body.faces.long()) for skin in body]
         for substep in range(rules.substeps):
             begin, end = substep / rules.substeps, (substep + 1) / rules.substeps
-            skins = [torch.lerp(*body, part) for part in (begin, end)]
-            skin = (*skins, torch.lerp(normals[0], normals[1], end))
+            earlier, now = torch.lerp(*body, begin), torch.lerp(*body, end)
+            skin = earlier, now, torch.lerp(normals[0], normals[1], end)
             if substep % rules.look_every == 0:
                 pairs, sides = _find_pairs(self._mesh, self._positions, rules)
             where = (self._mesh, self._body, self._positions)
             contacts = ClothContacts(
-                near=nearest_skin(*where, skins[1], reach=rules.body_reach),
+                near=nearest_skin(*where, now, reach=rules.body_reach),
                 pairs=pairs,
                 sides=sides,
             )

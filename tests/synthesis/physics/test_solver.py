@@ -59,15 +59,20 @@ def dressed(wardrobe, collider, film):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["walk", "squat"])
-def test_hardly_anything_enters_the_body(dressed, body, name):
+@pytest.mark.parametrize(
+    ("name", "most"),
+    # At the bottom of the squat the body's thighs pass into its own belly: outside of one is inside
+    # the other.
+    [("walk", 0.005), ("squat", 0.015)],
+)
+def test_hardly_anything_enters_the_body(dressed, body, name, most):
     skin, _, clothes = dressed(name)
     inside, count = 0, 0
     for frame in (9, FRAMES - 1):
         points = torch.cat([film[frame] for film in clothes.values()])[::4]
         inside += int((winding_numbers(points, skin[frame], body.faces) > 0.5).sum())
         count += len(points)
-    assert inside <= 0.005 * count
+    assert inside <= most * count
 
 
 @pytest.mark.slow
