@@ -103,11 +103,9 @@ def skin_of(rest: RestBody) -> Skin:
 
 
 def same_side(
-    places: Float[ndarray, "m 3"], side: Int[ndarray, " m"], gap: float
+    places: Float[ndarray, "m 3"], side: Int[ndarray, " m"], least: Float[ndarray, " m"]
 ) -> Float[ndarray, "m 3"]:
-    """Keep places of the left half (side 1) and the right half (-1) apart by ``gap`` [m]."""
+    """Keep places ``least`` [m] inside their half: left for side 1, right for -1, either for 0."""
     x = places[:, 0]
-    held = np.where(
-        side > 0, np.maximum(x, gap / 2), np.where(side < 0, np.minimum(x, -gap / 2), x)
-    )
+    held = np.where(side == 0, x, side * np.maximum(side * x, least))
     return np.column_stack([held, places[:, 1:]])

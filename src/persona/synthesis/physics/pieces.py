@@ -1,4 +1,4 @@
-"""What holds together in a triangle mesh: areas, open edges, and the one piece that is a garment."""
+"""What holds together in a triangle mesh: open edges, and the one piece that is a garment."""
 
 import numpy as np
 import scipy.sparse as sp

@@ -109,14 +109,16 @@ def _draped(
     free[rim] = False
     points = base + normals * np.maximum(lift, thickness)[:, None]
     least = np.maximum(0.75 * lift, thickness)
+    # Thighs that touch leave no room: the skin counts more than the gap.
+    inner = np.minimum(LEG_GAP / 2, side * base[:, 0])
     for _ in range(ROUNDS):
         points = np.where(free, 0.4 * points + 0.6 * (mean @ points), points)
         out = ((points - base) * normals).sum(1)
         points = points + normals * np.maximum(least - out, 0)[:, None]
-        points = same_side(points, side, LEG_GAP)
+        points = same_side(points, side, inner)
     for _ in range(3):
         points = np.where(free, mean @ points, points)  # pushing out leaves pimples
-        points = same_side(cover.pushed(points, thickness), side, LEG_GAP)
+        points = same_side(cover.pushed(points, thickness), side, inner)
     return points
 
 
