@@ -42,6 +42,7 @@ def read_arrays(path: Path) -> Arrays:
             why="a body model is read from a file",
             fix="give the path of an SMPL-X npz, or leave it out to use the shipped open body",
         ) from error
+    # The last is zipfile's word for a compression or an encryption that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise FileFormatError(
             f"{path} could not be read: {error}",
