@@ -70,6 +70,8 @@ class CountingStages:
             tailor=lambda photo, observation, fit: self._answer("tailor", self.wardrobe),
             sew=lambda observation, fit, wardrobe: self._answer("sew", Outfit()),
             optimize=self._optimize,
+            synthesize=None,
+            learn=lambda avatar, frames, *, seed, tick: self._answer("learn", avatar),
             measure=lambda avatar, photo, observation: self._answer(
                 "measure", Measured(numbers={"psnr_db": 31.5, "iou": 0.5})
             ),

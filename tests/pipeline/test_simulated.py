@@ -8,11 +8,12 @@ import torch
 from persona.animation.clips import clip
 from persona.animation.resampling import resample
 from persona.core.errors import InputError
-from persona.pipeline.simulated import body_in_motion, simulate_clothes
+from persona.pipeline.simulated import led_in, simulate_clothes
 from persona.records.motion import Motion
 from persona.records.observation import Part
 from persona.records.outfit import Outfit
 from persona.synthesis.physics.patterns import cut_skirt
+from persona.synthesis.physics.worn_motion import body_in_motion, simulate_worn
 
 FRAMES = 4
 
@@ -39,7 +40,8 @@ def outfit(plain_avatar) -> Outfit:
 def test_cloth_near_the_skirt_moves_and_skin_stays(plain_avatar, outfit, walk):
     steps = []
     films = list(simulate_clothes(plain_avatar, outfit, walk, tick=lambda: steps.append(1)))
-    assert len(films) == len(steps) == FRAMES
+    assert len(films) == FRAMES
+    assert len(steps) == FRAMES + led_in(plain_avatar, walk)[1]
     moved = torch.stack(films).norm(dim=-1).amax(0)
     assert moved.shape == (plain_avatar.count,)
     assert bool(torch.isfinite(moved).all())
@@ -63,3 +65,12 @@ def test_who_wears_nothing_is_told_why(plain_avatar, walk):
     with pytest.raises(InputError, match="wears nothing") as caught:
         next(simulate_clothes(plain_avatar, outfit, walk))
     assert "left out" in caught.value.why
+
+
+def test_the_photo_is_left_as_it_is(plain_avatar, outfit, walk):
+    whole, lead = led_in(plain_avatar, walk)
+    first = whole.params.frame(0)
+    torch.testing.assert_close(first.body_pose, plain_avatar.photo_params.body_pose)
+    assert whole.frame_count == lead + FRAMES
+    offsets = next(simulate_worn(plain_avatar, outfit, whole))
+    assert float(offsets.abs().max()) == 0

@@ -32,7 +32,7 @@ def perform(avatar: Avatar, motion: Motion) -> Motion:
     transl = grounded.params.transl.clone()
     transl[:, 1] += sole_thickness(avatar)
     return wear_face(
-        replace(grounded, params=replace(grounded.params, transl=transl)), _face(avatar)
+        replace(grounded, params=replace(grounded.params, transl=transl)), photo_face(avatar)
     )
 
 
@@ -67,5 +67,6 @@ def _pelvis_rest(avatar: Avatar) -> torch.Tensor:
     return leg_rig(avatar.body, avatar.identity).pelvis.to(avatar.canonical.means)
 
 
-def _face(avatar: Avatar) -> BodyParams:
+def photo_face(avatar: Avatar) -> BodyParams:
+    """Give the parameters of the photo, whose face an avatar keeps."""
     return replace(avatar.photo_params, betas=avatar.identity.betas)

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from persona.animation.framing import Posable
 from persona.animation.shadow import contact_shadow
+from persona.avatar.rates import RateTracker
 from persona.core.errors import InputError
 from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
 from persona.kernels import PosedPicture
 from persona.records.body_params import BodyParams
+from persona.records.frame_set import JointRates
 from persona.records.gaussians import Gaussians
 from persona.records.motion import Motion
 from persona.rendering import render
@@ -26,14 +28,20 @@ _ENDED = "ended"
 class Drawable(Posable, Protocol):
     """What can be posed and drawn at once: an avatar."""
 
+    @property
+    def feels_motion(self) -> bool:
+        """Whether it looks otherwise in motion than standing still in the same pose."""
+        ...
+
     def draw(
         self,
         params: BodyParams,
         camera: Camera,
         *,
+        rates: JointRates | None = None,
         gaussian_offsets: Float[Tensor, "n 3"] | None = None,
     ) -> PosedPicture:
-        """Draw one pose over nothing, the rest means moved by some offsets [m]."""
+        """Draw one pose over nothing, moving at some rates or by some offsets at rest [m]."""
         ...
 
 
@@ -61,7 +69,7 @@ def draw(
         background: A colour or a picture of the cameras' size; None leaves it transparent.
         shadow: Whether the person darkens the floor under them.
         offsets: For each frame what moves the Gaussians at rest [m], such as simulated cloth; read
-            one at a time.
+            one at a time. Where it is None, cloth moves as the avatar has learned it.
 
     Yields:
         sRGB in [0, 1]; with straight alpha as the fourth channel where there is no background.
@@ -77,7 +85,10 @@ def draw(
         )
     with torch.no_grad():
         moving = iter(offsets)
+        tracker = RateTracker()
         for index, camera in enumerate(cameras):
+            params = motion.params.frame(index)
+            rates = tracker.step(params, 1 / motion.fps) if avatar.feels_motion else None
             moved = next(moving, _ENDED)
             if isinstance(moved, str):
                 raise InputError(
@@ -85,7 +96,7 @@ def draw(
                     why="every frame has its own",
                     fix="give one for each frame, None where nothing moves",
                 )
-            drawn = avatar.draw(motion.params.frame(index), camera, gaussian_offsets=moved)
+            drawn = avatar.draw(params, camera, rates=rates, gaussian_offsets=moved)
             color = drawn.image.permute(1, 2, 0)
             under = drawn.means if shadow else None
             yield _put_down(color, drawn.alpha, under, camera, background)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from persona.avatar.binding import Binding
+from persona.avatar.cloth import Cloth
 from persona.avatar.posing import CanonicalGaussians, puppet_of, puppet_pose, rig_of
 from persona.body import SmplxBody, load_body
 from persona.core.moving import moved
@@ -16,6 +17,7 @@ from persona.geometry.cameras import Camera, photo_camera
 from persona.kernels import PosedPicture, Puppet, Rig, bend_puppet, draw_posed, pose_gaussians
 from persona.records.body_fit import Identity
 from persona.records.body_params import BodyParams, rest_params
+from persona.records.frame_set import JointRates
 from persona.records.gaussians import Gaussians
 from persona.records.storage import load_record, save_record
 from persona.rendering import Rendered, render
@@ -63,6 +65,8 @@ class Avatar:
     """Focal length of the photo [px]."""
     photo_size: tuple[int, int]
     """Width and height of the photo [px]."""
+    cloth: Cloth | None = None
+    """How the clothes move; None where they follow the skin."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Measured at creation; the report explains them."""
     warnings: tuple[str, ...] = ()
@@ -72,6 +76,11 @@ class Avatar:
     def count(self) -> int:
         """Number of Gaussians."""
         return self.canonical.means.shape[0]
+
+    @property
+    def feels_motion(self) -> bool:
+        """Whether the clothes have learned to swing."""
+        return self.cloth is not None and self.cloth.deformation.feels_motion
 
     @cached_property
     def body(self) -> SmplxBody:
@@ -109,18 +118,28 @@ class Avatar:
         """Give the same avatar on another device, where it is then posed and drawn."""
         return moved(self, device)
 
-    def pose(self, params: BodyParams) -> Gaussians:
+    def pose(
+        self,
+        params: BodyParams,
+        *,
+        rates: JointRates | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+    ) -> Gaussians:
         """Put the person into a pose.
 
         Args:
             params: One pose without batch axes, on the avatar's device. Its betas are ignored: the
                 avatar keeps its own.
+            rates: How fast the pose changes, as `rates.RateTracker` says; None stands still.
+            gaussian_offsets: Added to the rest means instead of what the cloth has learned [m].
 
         Returns:
             Gaussians in the world frame.
         """
         flesh, bones = self._bent(params)
-        means, covariances, normals = pose_gaussians(self.rig, flesh, bones)
+        offsets = self._offsets(params, rates, gaussian_offsets)
+        rig = self.rig if offsets is None else replace(self.rig, means=self.rig.means + offsets)
+        means, covariances, normals = pose_gaussians(rig, flesh, bones)
         return Gaussians(
             means=means,
             covariances=covariances,
@@ -134,16 +153,18 @@ class Avatar:
         params: BodyParams,
         camera: Camera,
         *,
+        rates: JointRates | None = None,
         background: Float[Tensor, " 3"] | Float[Tensor, "h w 3"] | None = None,
     ) -> Rendered:
         """Draw the person in a pose, seen by a camera; None leaves the background transparent."""
-        return render(self.pose(params), camera, background=background)
+        return render(self.pose(params, rates=rates), camera, background=background)
 
     def draw(
         self,
         params: BodyParams,
         camera: Camera,
         *,
+        rates: JointRates | None = None,
         vertex_offsets: Float[Tensor, "v 3"] | None = None,
         gaussian_offsets: Float[Tensor, "n 3"] | None = None,
         threads: int | None = None,
@@ -156,13 +177,24 @@ class Avatar:
         Args:
             params: One pose without batch axes. Its betas are ignored: the avatar keeps its own.
             camera: Who looks, and the size of the picture.
+            rates: How fast the pose changes, as `rates.RateTracker` says; None stands still.
             vertex_offsets: Added to the body's rest skin [m].
-            gaussian_offsets: Added to the Gaussians' rest means [m].
+            gaussian_offsets: Added to the rest means instead of what the cloth has learned [m].
             threads: CPU threads to use; None takes torch's number.
         """
         pose = puppet_pose(params, self.puppet.expression_dirs.shape[2])
-        pose = replace(pose, vertex_offsets=vertex_offsets, gaussian_offsets=gaussian_offsets)
+        with torch.no_grad():
+            offsets = self._offsets(params, rates, gaussian_offsets)
+        pose = replace(pose, vertex_offsets=vertex_offsets, gaussian_offsets=offsets)
         return draw_posed(self.puppet, pose, camera, threads=threads)
+
+    def _offsets(
+        self, params: BodyParams, rates: JointRates | None, given: Float[Tensor, "n 3"] | None
+    ) -> Float[Tensor, "n 3"] | None:
+        """Take the offsets that were given, or what the cloth has learned, if it has."""
+        if given is not None or self.cloth is None:
+            return given
+        return self.cloth.offsets(params, rates)
 
     def _bent(self, params: BodyParams) -> tuple[Float[Tensor, "v 3"], Float[Tensor, "55 4 4"]]:
         """Bend the body: what is added to its rest skin, and its bones."""

@@ -52,6 +52,9 @@ def check_avatar(avatar: "Avatar") -> None:
     for name, (value, shape) in shapes.items():
         check_shape(name, value, shape)
         check_finite(name, value)
+    if avatar.cloth is not None:
+        check_shape("holder_ids", avatar.cloth.nodes.holder_ids, (n, None))
+        check_range("nodes", avatar.cloth.nodes.points, -MAX_REACH, MAX_REACH)
     check_range("means", canonical.means, -MAX_REACH, MAX_REACH)
     check_range("log_scales", canonical.log_scales, MIN_LOG_SCALE, MAX_LOG_SCALE)
     check_range("opacities", canonical.opacities, 0.0, 1.0)

@@ -31,6 +31,9 @@ class Args:
     """Go on when part of the person is missing, and say in the report what was invented."""
     garments: Path | None = None
     """TOML file that corrects the guess about the clothes: an avatar's garments.toml, mended."""
+    generator: Literal["physics", "none"] | None = None
+    """physics: the person's clothes are simulated, and the avatar learns from it how they move.
+    none: they follow the skin, a minute sooner. Left out, it is physics, but none for drafts."""
 
 
 def run(args: Args) -> int:
@@ -46,6 +49,7 @@ def run(args: Args) -> int:
         person=args.person,
         allow_partial=args.allow_partial,
         garments=args.garments,
+        generator=args.generator,
     )
     voice = current()
     for warning in avatar.warnings:

@@ -162,6 +162,48 @@ METRICS: Final[dict[str, Metric]] = {
             because="how well the surface met the mask by shape alone",
             digits=3,
         ),
+        Metric(
+            name="cloth_moves_mm",
+            label="simulated cloth against skin, held-out motion",
+            unit="mm",
+            better="higher",
+            gate=None,
+            because="what is lost where clothes follow the skin",
+            digits=1,
+        ),
+        Metric(
+            name="cloth_error_mm",
+            label="learned cloth against simulated, held-out motion",
+            unit="mm",
+            better="lower",
+            gate=None,
+            because="what is lost by learning instead of simulating",
+            digits=1,
+        ),
+        Metric(
+            name="cloth_ratio",
+            label="the same over cloth that follows the skin",
+            unit="ratio",
+            better="lower",
+            gate=0.5,
+            because="clothes that learned little",
+        ),
+        Metric(
+            name="cloth_predictable",
+            label="movement of cloth that a second run repeats",
+            unit="share",
+            better="higher",
+            gate=None,
+            because="the rest is chance: nothing could learn it",
+        ),
+        Metric(
+            name="cloth_baked_variance",
+            label="learned movement that the baked shapes keep",
+            unit="share",
+            better="higher",
+            gate=0.9,
+            because="clothes that move less in browsers and game engines",
+        ),
     )
 }
 """Name -> metric, in the order they are shown."""

@@ -17,11 +17,13 @@ from persona.core.run_folder import RunFolder
 from persona.core.seeds import Seeds
 from persona.core.timing import measured
 from persona.images.files import read_image
-from persona.pipeline.presets import preset_config
+from persona.pipeline.dressed_motion import UNLEARNED, LearnCloth
+from persona.pipeline.presets import preset_config, preset_generator
 from persona.pipeline.preview import write_preview
 from persona.pipeline.report import Story, write_report
-from persona.pipeline.stages import Measured, Stages, default_stages
+from persona.pipeline.stages import Generator, Measured, Stages, default_stages
 from persona.records.body_fit import BodyFit
+from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
@@ -75,6 +77,7 @@ def create(
     person: int | None = None,
     allow_partial: bool = False,
     garments: Corrections | Path | str | None = None,
+    generator: Generator | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
 ) -> Avatar:
@@ -92,6 +95,8 @@ def create(
         allow_partial: Go on when part of the person is missing, and say what was invented.
         garments: What is known about the clothes, or the TOML file that says it; start from the
             ``garments.toml`` of an avatar. None leaves every guess.
+        generator: "physics" lets the person's clothes be simulated, and the avatar learn from it
+            how they move; with "none" they follow the skin. None is "none" for drafts only.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
         stages: Other stages than the embedded ones.
 
@@ -114,7 +119,11 @@ def create(
     picture = photo if isinstance(photo, Photo) else read_photo(photo)
     if stages is None:
         stages = default_stages(
-            config, person=person, allow_partial=allow_partial, corrections=known
+            config,
+            person=person,
+            allow_partial=allow_partial,
+            corrections=known,
+            generator=generator or preset_generator(preset),
         )
     with _run_at(target, voice) as run, measured() as watch:
         choices = (person, allow_partial)
@@ -134,6 +143,7 @@ def create(
             key=(config, seed),
             steps=config.train.steps,
         )
+        avatar = _taught(run, stages, avatar, outfit, seed)
         found = run.step("measure", stages.measure, avatar, picture, observation)
         avatar = replace(avatar, numbers=_judged(found.numbers, fit))
         if target is not None:
@@ -188,7 +198,7 @@ def check_target(out: Path) -> Path:
 @contextmanager
 def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     """Open the run beside the target; remove it when the target is there or the input was bad."""
-    codec = RecordCodec((Observation, BodyFit, Wardrobe, Outfit, Avatar, Measured))
+    codec = RecordCodec((Observation, BodyFit, Wardrobe, Outfit, FrameSet, Avatar, Measured))
     if target is None:
         with (
             tempfile.TemporaryDirectory(prefix="persona-") as folder,
@@ -205,6 +215,21 @@ def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
         shutil.rmtree(path)
         raise
     shutil.rmtree(path)
+
+
+def _taught(run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit, seed: int) -> Avatar:
+    """Let the clothes learn to move; where there are none, say so and leave the avatar as it is."""
+    if stages.synthesize is None:
+        return avatar
+    if not outfit.garments:
+        why = "; ".join(outfit.warnings) or "no garment was found in the photo"
+        return replace(avatar, warnings=(*avatar.warnings, UNLEARNED.format(why=why)))
+    frames = run.step(
+        "simulate", stages.synthesize, avatar, outfit, steps=stages.synthesize.steps(avatar)
+    )
+    learn = stages.learn
+    steps = learn.config.steps if isinstance(learn, LearnCloth) else 1
+    return run.step("learn", partial(learn, seed=seed), avatar, frames, key=seed, steps=steps)
 
 
 def _corrections(path: Path | str | None) -> Corrections:

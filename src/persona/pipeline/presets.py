@@ -6,6 +6,7 @@ from typing import Final, Literal
 from persona.core.errors import InputError
 from persona.optimization.stage import OptimizeConfig
 from persona.optimization.trainer import TrainConfig
+from persona.pipeline.stages import Generator
 
 Preset = Literal["draft", "standard", "studio"]
 """How much time and detail."""
@@ -36,3 +37,8 @@ def preset_config(preset: str) -> OptimizeConfig:
             fix="choose one of them",
         )
     return PRESETS[preset]
+
+
+def preset_generator(preset: str) -> Generator:
+    """Say who makes frames for a preset: nobody for drafts, which only try a photo."""
+    return "none" if preset == "draft" else "physics"

@@ -1,36 +1,35 @@
-"""Avatar, Outfit, Motion -> what simulated clothes do to the Gaussians in every frame."""
+"""Clothes simulated through any motion: it is begun in the photo's pose, unseen."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import Final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from persona.animation.resampling import join
 from persona.avatar import Avatar
-from persona.avatar.worn import wear, worn_offsets
-from persona.body import BodyPose
-from persona.core.errors import InputError
 from persona.records.motion import Motion
-from persona.records.observation import Part
 from persona.records.outfit import Outfit
-from persona.synthesis.physics.collider import collider_of
-from persona.synthesis.physics.solver import simulate
+from persona.synthesis.physics.worn_motion import simulate_worn
 
-CLOTH = (Part.UPPER, Part.LOWER)
-"""Parts that go with garments."""
+LEAD_SECONDS: Final = 0.8
+"""How long the photo's pose takes to become the motion, before anything is shown [s]."""
+
+
+def led_in(avatar: Avatar, motion: Motion) -> tuple[Motion, int]:
+    """Let a motion begin in the photo's pose, and say how many frames that adds."""
+    first = motion.params.frame(0)
+    start = replace(avatar.photo_params, betas=first.betas, transl=first.transl)
+    whole = join(start, motion, None, seconds=LEAD_SECONDS)
+    return whole, whole.frame_count - motion.frame_count
 
 
 def simulate_clothes(
     avatar: Avatar, outfit: Outfit, motion: Motion, *, tick: Callable[[], None] | None = None
 ) -> Iterator[Float[Tensor, "n 3"]]:
-    """Simulate what somebody wears through a motion.
-
-    Args:
-        avatar: Who moves.
-        outfit: What they wear.
-        motion: What they do.
-        tick: Called after every simulated frame.
+    """Simulate what somebody wears through a motion; see `worn_motion.simulate_worn`.
 
     Yields:
         For each frame what to add to the rest means [m], as `animation.player.draw` takes it.
@@ -38,36 +37,5 @@ def simulate_clothes(
     Raises:
         InputError: The outfit holds no garment.
     """
-    if not outfit.garments:
-        raise InputError(
-            "this avatar wears nothing that could be simulated",
-            why="; ".join(outfit.warnings) or "no garment was found in its photo",
-            fix="leave --simulate away, or correct garments.toml and create the avatar again",
-        )
-    hair = any(garment.name == "hair" for garment in outfit.garments)
-    parts = torch.tensor([*CLOTH, *((Part.HAIR,) if hair else ())])
-    is_cloth = torch.isin(avatar.parts, parts)
-    worn = wear(avatar.canonical.means, avatar.binding, is_cloth, outfit.garments)
-    body = body_in_motion(avatar, motion)
-    films = simulate(
-        outfit.garments,
-        body.vertices,
-        collider_of(avatar.body),
-        body.T_posed_rest,
-        fps=motion.fps,
-        tick=tick,
-    )
-    for frame in range(motion.frame_count):
-        cloth = torch.cat([film[frame] for film in films])
-        yield worn_offsets(worn, cloth, body.T_posed_rest[frame])
-
-
-def body_in_motion(avatar: Avatar, motion: Motion) -> BodyPose:
-    """Move the naked body inside an avatar through all frames of a motion."""
-    betas = avatar.identity.betas.expand(motion.frame_count, -1)
-    with torch.no_grad():
-        return avatar.body.forward(
-            replace(motion.params, betas=betas),
-            joint_offsets=avatar.identity.joint_offsets,
-            vertex_offsets=avatar.identity.vertex_offsets,
-        )
+    whole, lead = led_in(avatar, motion)
+    return islice(simulate_worn(avatar, outfit, whole, tick=tick), lead, None)

@@ -2,22 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from persona.avatar import Avatar
 from persona.body import SmplxBody, load_body
 from persona.evaluation.hidden_metrics import measure_hidden
 from persona.evaluation.photo_metrics import measure_photo
 from persona.fitting.stage import FitBody
+from persona.optimization.offsets import OffsetsConfig
 from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
 from persona.perception.stage import PerceivePhoto
+from persona.pipeline.dressed_motion import LearnCloth, SynthesizeFrames
 from persona.pipeline.tailor import SewOutfit, TailorWardrobe
 from persona.records.body_fit import BodyFit
+from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections
+
+Generator = Literal["physics", "none"]
+"""Who makes the frames that clothes learn to move from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,37 @@ class Optimize(Protocol):
 
 
 @runtime_checkable
+class Synthesize(Protocol):
+    """Avatar, Outfit -> FrameSet."""
+
+    def __call__(
+        self, avatar: Avatar, outfit: Outfit, *, tick: Callable[[int], None] = ...
+    ) -> FrameSet:
+        """Make frames to learn from."""
+        ...
+
+    def steps(self, avatar: Avatar) -> int:
+        """Say how many it will report."""
+        ...
+
+
+@runtime_checkable
+class Learn(Protocol):
+    """Avatar, FrameSet -> Avatar."""
+
+    def __call__(
+        self,
+        avatar: Avatar,
+        frames: FrameSet,
+        *,
+        seed: int = 0,
+        tick: Callable[[int], None] = ...,
+    ) -> Avatar:
+        """Teach the clothes to move."""
+        ...
+
+
+@runtime_checkable
 class Measure(Protocol):
     """Avatar -> numbers."""
 
@@ -104,6 +141,10 @@ class Stages:
     """Observation, BodyFit, Wardrobe -> Outfit."""
     optimize: Optimize
     """Photo, Observation, BodyFit -> Avatar."""
+    synthesize: Synthesize | None
+    """Avatar, Outfit -> FrameSet; None generates nothing, and clothes follow the skin."""
+    learn: Learn
+    """Avatar, FrameSet -> Avatar."""
     measure: Measure
     """Avatar, Photo, Observation -> Measured."""
 
@@ -115,6 +156,8 @@ def default_stages(
     allow_partial: bool = False,
     body: SmplxBody | None = None,
     corrections: Corrections | None = None,
+    generator: Generator = "physics",
+    cloth: OffsetsConfig | None = None,
 ) -> Stages:
     """Give the stages that need nothing but this package.
 
@@ -124,6 +167,8 @@ def default_stages(
         allow_partial: Go on when part of the person is missing or the fit is poor.
         body: The body to fit; None loads the open body.
         corrections: What is known about the clothes; None leaves every guess.
+        generator: Who makes the frames that clothes learn to move from.
+        cloth: How long and how hard they learn; None takes the usual.
     """
     body = load_body() if body is None else body
     return Stages(
@@ -132,6 +177,8 @@ def default_stages(
         tailor=TailorWardrobe(body=body, corrections=corrections or Corrections()),
         sew=SewOutfit(body=body),
         optimize=OptimizeAvatar(body=body, config=config),
+        synthesize=SynthesizeFrames() if generator == "physics" else None,
+        learn=LearnCloth(config=cloth or OffsetsConfig()),
         measure=measure_avatar,
     )
 

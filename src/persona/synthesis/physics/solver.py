@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.core.errors import InputError
-from persona.kernels import ClothBody
+from persona.core.seeds import Seeds
+from persona.kernels import ClothBody, run_cloth
 from persona.records.garment import Garment
 from persona.synthesis.physics.drape import drape, skinned
 from persona.synthesis.physics.settings import ClothSettings
@@ -25,6 +26,7 @@ def simulate(
     *,
     fps: float,
     settings: ClothSettings = DEFAULTS,
+    stir_m: float = 0.0,
     tick: Callable[[], None] | None = None,
     threads: int | None = None,
 ) -> tuple[Float[Tensor, "t _ 3"], ...]:
@@ -45,6 +47,8 @@ def simulate(
         bones: Rest to posed, in every frame.
         fps: Frames a second.
         settings: How cloth moves.
+        stir_m: How far free vertices are moved at random before the first frame [m]: what a second
+            run, stirred, does not repeat is chance.
         tick: Called after every frame.
         threads: Threads of the solver; None takes torch's number.
 
@@ -59,6 +63,10 @@ def simulate(
     _check(garments, body_vertices, bones, fps)
     mesh = weave(garments, settings)
     run = drape(garments, mesh, body, body_vertices[0], bones[0], settings, threads=threads)
+    if stir_m > 0:
+        noise = torch.randn(mesh.rest.shape, generator=Seeds(0).torch("stir"))
+        free = (mesh.inverse_masses > 0)[:, None]
+        run = run_cloth(mesh, body, run.positions + stir_m * noise * free, threads=threads)
     sizes = [garment.vertex_count for garment in garments]
     films = [torch.empty(len(bones), size, 3) for size in sizes]
     before = skinned(garments, bones[0])
