@@ -22,6 +22,19 @@ def plain_avatar() -> Avatar:
     return make_plain_avatar(COUNT)
 
 
+class CountingLearner:
+    """Teaches nothing, and counts."""
+
+    steps = 2
+
+    def __init__(self, stages: "CountingStages") -> None:
+        self.answer = stages._answer
+
+    def __call__(self, avatar, frames, *, seed, tick):
+        tick(self.steps)
+        return self.answer("learn", avatar)
+
+
 class CountingStages:
     """Stages that answer from memory and count their calls; ``fail_at`` names one that breaks."""
 
@@ -71,7 +84,7 @@ class CountingStages:
             sew=lambda observation, fit, wardrobe: self._answer("sew", Outfit()),
             optimize=self._optimize,
             synthesize=None,
-            learn=lambda avatar, frames, *, seed, tick: self._answer("learn", avatar),
+            learn=CountingLearner(self),
             measure=lambda avatar, photo, observation: self._answer(
                 "measure", Measured(numbers={"psnr_db": 31.5, "iou": 0.5})
             ),

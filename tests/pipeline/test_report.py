@@ -33,6 +33,7 @@ def text(counting, plain_avatar, tmp_path):
         fit=counting.fit,
         wardrobe=counting.wardrobe,
         outfit=Outfit(warnings=("the coat was left out: it is a test",)),
+        frames=None,
         avatar=avatar,
         preset="standard",
         seed=7,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from persona.animation.framing import Posable
 from persona.animation.shadow import contact_shadow
+from persona.avatar import Avatar
 from persona.avatar.rates import RateTracker
 from persona.core.errors import InputError
 from persona.core.types import Image, Mask
@@ -100,6 +101,18 @@ def draw(
             color = drawn.image.permute(1, 2, 0)
             under = drawn.means if shadow else None
             yield _put_down(color, drawn.alpha, under, camera, background)
+
+
+def baked_offsets(avatar: Avatar, motion: Motion) -> Iterator[Float[Tensor, "n 3"] | None]:
+    """Yield, for `draw`, what the shapes baked from the cloth's network say in every frame [m].
+
+    None where the avatar has learned nothing.
+    """
+    tracker = RateTracker()
+    for index in range(motion.frame_count):
+        params = motion.params.frame(index)
+        rates = tracker.step(params, 1 / motion.fps)
+        yield None if avatar.cloth is None else avatar.cloth.offsets(params, rates, baked=True)
 
 
 def draw_frame(

@@ -1,7 +1,7 @@
 """Draw an avatar in motion, as a video or as pictures."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -52,8 +52,12 @@ class Args:
     """A colour (white, '#rrggbb'), the path of a picture, or transparent (.webm, PNG)."""
     shadow: Literal["auto", "on", "off"] = "auto"
     """A soft shadow on the floor; auto leaves it away where the background is transparent."""
+    cloth: Literal["learned", "baked", "stiff"] = "learned"
+    """How clothes move: as the avatar has learned it, as the shapes baked for browsers and game
+    engines give it, or stiffly with the skin; those of an avatar that has learned nothing are
+    always stiff."""
     simulate: bool = False
-    """Let the clothes be simulated, instead of following the skin; seconds of waiting more."""
+    """Let the clothes be simulated instead; a minute of waiting more for ten seconds of film."""
     from_photo: bool = False
     """Begin in the pose of the photo."""
     crf: int = 17
@@ -65,7 +69,7 @@ def run(args: Args) -> int:
     _check(args)
     from persona.animation.background import background_from
     from persona.animation.framing import frame_motion
-    from persona.animation.player import draw
+    from persona.animation.player import baked_offsets, draw
     from persona.avatar.avatar import Avatar
 
     avatar = Avatar.load(args.avatar)
@@ -77,7 +81,13 @@ def run(args: Args) -> int:
     width, height = cameras[0].width, cameras[0].height
     background = background_from(args.background, width=width, height=height)
     shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
-    offsets = _clothes(args, avatar, motion) if args.simulate else repeat(None)
+    offsets: Iterable[Tensor | None] = repeat(None)
+    if args.simulate:
+        offsets = _clothes(args, avatar, motion)
+    elif args.cloth == "baked":
+        offsets = baked_offsets(avatar, motion)
+    elif args.cloth == "stiff":
+        avatar = replace(avatar, cloth=None)
     frames = draw(avatar, motion, cameras, background=background, shadow=shadow, offsets=offsets)
     count = _write(args, frames, motion)
     current().result(
@@ -116,19 +126,12 @@ def _check(args: Args) -> None:
 
 
 def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor]":
-    from persona.pipeline.create import OUTFIT
-    from persona.pipeline.simulated import simulate_clothes
-    from persona.records.outfit import Outfit
-    from persona.records.storage import load_record
+    from persona.pipeline.create import outfit_of
+    from persona.pipeline.simulated import led_in, simulate_clothes
 
-    if not (args.avatar / f"{OUTFIT}.json").is_file():
-        raise InputError(
-            f"{args.avatar.name} holds no clothes to simulate",
-            why="they are made when an avatar is created, and this one is older or was stripped",
-            fix="create it again from its photo, or leave --simulate away",
-        )
-    outfit = load_record(args.avatar / OUTFIT, Outfit)
-    with current().stage("simulate", steps=motion.frame_count) as stage:
+    outfit = outfit_of(args.avatar)
+    steps = led_in(avatar, motion)[0].frame_count
+    with current().stage("simulate", steps=steps) as stage:
         return iter(list(simulate_clothes(avatar, outfit, motion, tick=stage.advance)))
 
 

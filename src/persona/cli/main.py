@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "animate": "draw an avatar in motion, as a video or as pictures",
     "render": "draw one picture of an avatar",
     "motion": "measure motions: coverage of the joints' ranges, and soundness",
+    "ablate": "leave one technique away at a time, and see what it was worth",
     "sample": "draw a photo of a person who does not exist, to try things on",
     "bench": "measure how fast this machine draws, trains and animates",
     "doctor": "show what works on this machine, and how to mend the rest",

@@ -17,7 +17,7 @@ from persona.core.run_folder import RunFolder
 from persona.core.seeds import Seeds
 from persona.core.timing import measured
 from persona.images.files import read_image
-from persona.pipeline.dressed_motion import UNLEARNED, LearnCloth
+from persona.pipeline.dressed_motion import UNLEARNED
 from persona.pipeline.presets import preset_config, preset_generator
 from persona.pipeline.preview import write_preview
 from persona.pipeline.report import Story, write_report
@@ -27,7 +27,7 @@ from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
-from persona.records.storage import RecordCodec, save_record
+from persona.records.storage import RecordCodec, load_record, save_record
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections, read_corrections, write_wardrobe
 
@@ -143,7 +143,7 @@ def create(
             key=(config, seed),
             steps=config.train.steps,
         )
-        avatar = _taught(run, stages, avatar, outfit, seed)
+        avatar, frames = _taught(run, stages, avatar, outfit, seed)
         found = run.step("measure", stages.measure, avatar, picture, observation)
         avatar = replace(avatar, numbers=_judged(found.numbers, fit))
         if target is not None:
@@ -153,6 +153,7 @@ def create(
                 fit=fit,
                 wardrobe=wardrobe,
                 outfit=outfit,
+                frames=frames,
                 avatar=avatar,
                 preset=preset,
                 seed=seed,
@@ -172,6 +173,22 @@ def write_result(folder: Path, story: Story) -> None:
     write_wardrobe(folder / GARMENTS_FILE, story.wardrobe)
     save_record(folder / OUTFIT, story.outfit)
     write_report(story, folder / "report.html")
+
+
+def outfit_of(folder: Path) -> Outfit:
+    """Read the clothes that lie beside an avatar as meshes.
+
+    Raises:
+        InputError: There are none.
+        FileFormatError: They are damaged.
+    """
+    if not (folder / f"{OUTFIT}.json").is_file():
+        raise InputError(
+            f"{folder.name} holds no clothes to simulate",
+            why="they are made when an avatar is created, and this one is older or was stripped",
+            fix="create it again from its photo",
+        )
+    return load_record(folder / OUTFIT, Outfit)
 
 
 def check_target(out: Path) -> Path:
@@ -217,19 +234,20 @@ def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     shutil.rmtree(path)
 
 
-def _taught(run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit, seed: int) -> Avatar:
+def _taught(
+    run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit, seed: int
+) -> tuple[Avatar, FrameSet | None]:
     """Let the clothes learn to move; where there are none, say so and leave the avatar as it is."""
     if stages.synthesize is None:
-        return avatar
+        return avatar, None
     if not outfit.garments:
         why = "; ".join(outfit.warnings) or "no garment was found in the photo"
-        return replace(avatar, warnings=(*avatar.warnings, UNLEARNED.format(why=why)))
-    frames = run.step(
-        "simulate", stages.synthesize, avatar, outfit, steps=stages.synthesize.steps(avatar)
-    )
-    learn = stages.learn
-    steps = learn.config.steps if isinstance(learn, LearnCloth) else 1
-    return run.step("learn", partial(learn, seed=seed), avatar, frames, key=seed, steps=steps)
+        told = (*avatar.warnings, UNLEARNED.format(why=why))
+        return replace(avatar, warnings=told), None
+    count = stages.synthesize.steps(avatar)
+    frames = run.step("simulate", stages.synthesize, avatar, outfit, steps=count)
+    learn = partial(stages.learn, seed=seed)
+    return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps), frames
 
 
 def _corrections(path: Path | str | None) -> Corrections:

@@ -61,6 +61,11 @@ class LearnCloth:
     config: OffsetsConfig = field(default_factory=OffsetsConfig)
     """How long and how hard."""
 
+    @property
+    def steps(self) -> int:
+        """Steps it will report."""
+        return self.config.steps
+
     def __call__(
         self,
         avatar: Avatar,

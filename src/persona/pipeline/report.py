@@ -15,6 +15,7 @@ from persona.evaluation.contact_sheet import Tile
 from persona.evaluation.metrics import scores_from
 from persona.pipeline import report_pictures as pictures
 from persona.records.body_fit import BodyFit
+from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
@@ -38,6 +39,8 @@ class Story:
     """The clothes in it."""
     outfit: Outfit
     """The same as meshes."""
+    frames: FrameSet | None
+    """What clothes learned from; None where they follow the skin."""
     avatar: Avatar
     """What came out, its numbers measured."""
     preset: str
@@ -60,6 +63,7 @@ def write_report(story: Story, path: Path) -> None:
         ("The same view again", _strip(pictures.comparison_tiles(photo, seen, avatar))),
         ("From eight sides", _strip(pictures.around_tiles(avatar))),
         ("In other poses", _strip(pictures.motion_tiles(avatar))),
+        ("The clothes in motion", _moving(story)),
         ("From near", _strip(pictures.near_tiles(avatar))),
         ("What was invented", _invented(story)),
         ("Numbers", _numbers(avatar)),
@@ -86,6 +90,19 @@ def _clothes(story: Story) -> str:
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in told)
     fix = "Anything wrong? Change garments.toml and run again with <code>--garments</code>."
     return f"{tiles}<ul>{lines}</ul><p>{fix}</p>"
+
+
+def _moving(story: Story) -> str:
+    """Show clothes as learned beside clothes as simulated, in a motion that was not taught."""
+    tiles = [] if story.frames is None else pictures.cloth_tiles(story.avatar, story.frames)
+    if not tiles:
+        return "<p>Nothing was learned about them: they follow the skin.</p>"
+    told = (
+        "From the top: clothes that follow the skin; as the avatar has learned them; the same "
+        "baked into a few shapes; simulated. The motion is faster than any it was taught."
+    )
+    strip = _strip(tiles).replace("strip", "strip tall", 1)
+    return f"<p>{told}</p>{strip}"
 
 
 def _invented(story: Story) -> str:
@@ -159,6 +176,7 @@ h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin: 1.6em 0 .4em; }
 .strip { display: flex; overflow-x: auto; gap: 6px; }
 figure { margin: 0; text-align: center; } figcaption { color: #666; font-size: .85em; }
 img { height: 420px; width: auto; }
+.tall img { height: 1100px; }
 table { border-collapse: collapse; } td, th { padding: .2em .9em .2em 0; text-align: left;
        border-bottom: 1px solid #e4e4e4; vertical-align: top; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }

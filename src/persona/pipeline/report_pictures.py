@@ -5,11 +5,12 @@ import io
 from typing import Final
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from PIL import Image as Pillow
 from torch import Tensor
 
 from persona.avatar import Avatar
+from persona.avatar.cloth import predict_clip
 from persona.core.types import Image, Mask
 from persona.evaluation.contact_sheet import (
     Tile,
@@ -23,9 +24,12 @@ from persona.evaluation.photo_metrics import photo_window
 from persona.fitting.report import draw_fit
 from persona.perception.wardrobe_picture import draw_wardrobe
 from persona.records.body_fit import BodyFit
+from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
+from persona.rendering.camera_paths import fit_camera
+from persona.rendering.compositing import over
 
 PART_COLORS: Final = {
     Part.BACKGROUND: (1.0, 1.0, 1.0),
@@ -38,6 +42,14 @@ PART_COLORS: Final = {
 """How parts are drawn."""
 DIFFERENCE_GAIN: Final = 4.0
 """Differences are drawn this many times stronger."""
+CLOTH_FRAMES: Final = 7
+"""Moments in which moving clothes are compared."""
+CLOTH_WIDTH: Final = 240
+"""Columns of such a picture [px]."""
+CLOTH_HEIGHT: Final = 330
+"""Rows [px]."""
+CLOTH_YAW: Final = 0.45
+"""Where it is seen from, a little to the left of front [rad]."""
 JPEG_QUALITY: Final = 88
 """Of the pictures inside the page."""
 
@@ -89,6 +101,44 @@ def around_tiles(avatar: Avatar) -> list[Tile]:
 def motion_tiles(avatar: Avatar) -> list[Tile]:
     """Show T-pose, walk, squat and arms up, front and back."""
     return pose_tiles(avatar)
+
+
+def cloth_tiles(avatar: Avatar, frames: FrameSet) -> list[Tile]:
+    """Show the held-out motion at its liveliest: stiff, learned, baked and simulated, from the top.
+
+    Empty where the avatar has learned nothing or no motion was held out.
+    """
+    clips = [clip for clip in frames.held_out if clip.offsets is not None]
+    if avatar.cloth is None or not clips:
+        return []
+    clip = clips[0]
+    assert clip.offsets is not None
+    ways = {
+        "stiff": torch.zeros_like(clip.offsets),
+        "learned": predict_clip(avatar.cloth.deformation, clip),
+        "baked": predict_clip(avatar.cloth.correctives, clip),
+        "simulated": clip.offsets,
+    }
+    tiles = []
+    for frame in _lively_frames(clip.offsets):
+        params = clip.motion.params.frame(frame)
+        camera = fit_camera(
+            avatar.pose(params).means, width=CLOTH_WIDTH, height=CLOTH_HEIGHT, yaw=CLOTH_YAW
+        )
+        drawn = []
+        for offsets in ways.values():
+            moved = avatar.cloth.nodes.carry(offsets[frame])
+            picture = avatar.draw(params, camera, gaussian_offsets=moved)
+            drawn.append(over(picture.image.permute(1, 2, 0), picture.alpha, torch.ones(3)))
+        tiles.append(Tile(label=", ".join(ways), image=torch.cat(drawn).clamp(0, 1)))
+    return tiles
+
+
+def _lively_frames(offsets: Float[Tensor, "t k 3"]) -> list[int]:
+    """Pick the frame of each part of a clip in which cloth is farthest from the skin."""
+    far = offsets.norm(dim=-1).mean(1)
+    ids = torch.arange(len(far)).tensor_split(CLOTH_FRAMES)
+    return [int(part[far[part].argmax()]) for part in ids if len(part)]
 
 
 def near_tiles(avatar: Avatar) -> list[Tile]:

@@ -106,6 +106,11 @@ class Synthesize(Protocol):
 class Learn(Protocol):
     """Avatar, FrameSet -> Avatar."""
 
+    @property
+    def steps(self) -> int:
+        """Say how many it will report."""
+        ...
+
     def __call__(
         self,
         avatar: Avatar,

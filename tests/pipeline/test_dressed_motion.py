@@ -1,0 +1,136 @@
+"""From simulated frames to clothes that move: the whole way, on a small person in a skirt."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from persona.animation import program
+from persona.avatar import Avatar
+from persona.optimization.deformer import DeformerConfig
+from persona.optimization.offsets import OffsetsConfig
+from persona.pipeline.ablate import FULL, VARIANTS, ablate_cloth, table_of
+from persona.pipeline.create import create
+from persona.pipeline.dressed_motion import LearnCloth, SynthesizeFrames
+from persona.records.observation import Part
+from persona.records.outfit import Outfit
+from persona.synthesis.physics.frames import GeneratePhysics, PhysicsConfig
+from persona.synthesis.physics.patterns import cut_skirt
+from persona.synthesis.physics.pictures import PictureConfig
+from persona.synthesis.physics.worn_motion import body_in_motion
+
+SMALL = OffsetsConfig(
+    network=DeformerConfig(channels=4, resolution=16, width=32, depth=2),
+    steps=30,
+    frames=8,
+    nodes=64,
+)
+
+
+@pytest.fixture(scope="module")
+def short():
+    """A second of a kick is taught, and half a second of a faster one is held out."""
+    piece = program.Piece(name="kick", speed=1.0, start=1.0, seconds=0.6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "TAUGHT", (piece,))
+        patch.setattr(program, "JUDGED", (replace(piece, speed=1.3, seconds=0.4),))
+        patch.setattr(program, "WANDER_SECONDS", 0.3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def outfit(plain_avatar) -> Outfit:
+    rest = body_in_motion(plain_avatar, program.wandering()).rest_vertices[0]
+    return Outfit(garments=(cut_skirt(plain_avatar.body, rest, around=40, rows=12),))
+
+
+@pytest.fixture(scope="module")
+def stage() -> SynthesizeFrames:
+    pictures = PictureConfig(every=10, height=96)
+    return SynthesizeFrames(
+        physics=GeneratePhysics(config=PhysicsConfig(nodes=100, pictures=pictures))
+    )
+
+
+@pytest.fixture(scope="module")
+def frames(short, plain_avatar, outfit, stage):
+    steps = []
+    made = stage(plain_avatar, outfit, tick=steps.append)
+    assert steps == list(range(1, stage.steps(plain_avatar) + 1))
+    return made
+
+
+def test_frames_know_offsets_noise_and_begin_with_the_photo(frames, plain_avatar):
+    taught, held = frames.clips
+    assert held.held_out
+    assert taught.noise is not None
+    assert held.noise is None
+    for clip in frames.clips:
+        assert clip.offsets is not None
+        assert float(clip.offsets[0].abs().max()) < 1e-3
+        assert 1e-3 < float(clip.offsets.norm(dim=-1).max()) < 0.5
+        torch.testing.assert_close(
+            clip.motion.params.body_pose[0], plain_avatar.photo_params.body_pose
+        )
+    assert 0.3 < frames.predictable_share <= 1
+
+
+def test_pictures_show_the_person_from_all_sides(frames):
+    for picture in frames.clips[0].pictures:
+        assert 0.05 < float(picture.mask.mean()) < 0.6
+        solid = picture.mask > 0.9
+        assert picture.depth_m is not None
+        assert picture.parts is not None
+        assert float(picture.depth_m[solid].min()) > 0.5
+        assert bool((picture.parts[solid] != Part.BACKGROUND).all())
+        torch.testing.assert_close(
+            picture.normal[solid].norm(dim=-1), torch.ones(int(solid.sum())), atol=0.02, rtol=0
+        )
+    turns = {tuple(p.camera.T_camera_world[0].tolist()) for p in frames.clips[0].pictures}
+    assert len(turns) > 1
+
+
+def test_the_learned_avatar_moves_its_cloth_alone_and_comes_back_from_disk(
+    frames, plain_avatar, tmp_path
+):
+    avatar = LearnCloth(config=SMALL)(plain_avatar, frames)
+    assert {"cloth_ratio", "cloth_predictable"} <= set(avatar.numbers)
+    avatar.save(tmp_path)
+    again = Avatar.load(tmp_path)
+    params = frames.clips[0].motion.params.frame(20)
+    stiff, moved = plain_avatar.pose(params).means, again.pose(params).means
+    torch.testing.assert_close(moved, avatar.pose(params).means)
+    away = (moved - stiff).norm(dim=1)
+    assert float(away[plain_avatar.parts == Part.SKIN].max()) == 0
+    assert float(away.max()) > 1e-3
+    photo = plain_avatar.photo_params
+    torch.testing.assert_close(again.pose(photo).means, plain_avatar.pose(photo).means)
+    given = torch.zeros(avatar.count, 3)
+    torch.testing.assert_close(again.pose(params, gaussian_offsets=given).means, stiff)
+
+
+def test_creating_an_avatar_teaches_it(short, counting, outfit, stage, tmp_path):
+    stages = replace(
+        counting.stages(),
+        sew=lambda observation, fit, wardrobe: outfit,
+        synthesize=stage,
+        learn=LearnCloth(config=SMALL),
+    )
+    avatar = create(counting.photo, out=tmp_path / "ada.persona", stages=stages)
+    assert avatar.cloth is not None
+    assert "simulated" in (tmp_path / "ada.persona" / "report.html").read_text()
+
+
+def test_who_wears_nothing_is_left_as_it_is(counting, stage):
+    avatar = create(counting.photo, stages=replace(counting.stages(), synthesize=stage))
+    assert avatar.cloth is None
+    assert any("follow the skin" in warning for warning in avatar.warnings)
+
+
+def test_every_technique_is_left_away_once(frames, plain_avatar):
+    rows = ablate_cloth(plain_avatar, frames, replace(SMALL, steps=5))
+    table = table_of(rows)
+    assert [row.name for row in rows] == [variant.name for variant in VARIANTS]
+    assert all(f"| {variant.name} |" in table for variant in VARIANTS)
+    assert f"| {FULL} |" in table
+    assert "| stiff |" in table
