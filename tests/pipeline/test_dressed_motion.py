@@ -7,6 +7,7 @@ import torch
 
 from persona.animation import program
 from persona.avatar import Avatar
+from persona.avatar.avatar import neutral_vertices
 from persona.optimization.deformer import DeformerConfig
 from persona.optimization.offsets import OffsetsConfig
 from persona.pipeline.ablate import FULL, VARIANTS, ablate_cloth, table_of
@@ -17,7 +18,6 @@ from persona.records.outfit import Outfit
 from persona.synthesis.physics.frames import GeneratePhysics, PhysicsConfig
 from persona.synthesis.physics.patterns import cut_skirt
 from persona.synthesis.physics.pictures import PictureConfig
-from persona.synthesis.physics.worn_motion import body_in_motion
 
 SMALL = OffsetsConfig(
     network=DeformerConfig(channels=4, resolution=16, width=32, depth=2),
@@ -40,7 +40,7 @@ def short():
 
 @pytest.fixture(scope="module")
 def outfit(plain_avatar) -> Outfit:
-    rest = body_in_motion(plain_avatar, program.wandering()).rest_vertices[0]
+    rest = neutral_vertices(plain_avatar.body, plain_avatar.identity)
     return Outfit(garments=(cut_skirt(plain_avatar.body, rest, around=40, rows=12),))
 
 

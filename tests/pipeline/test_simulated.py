@@ -7,6 +7,7 @@ import torch
 
 from persona.animation.clips import clip
 from persona.animation.resampling import resample
+from persona.avatar.avatar import neutral_vertices
 from persona.core.errors import InputError
 from persona.pipeline.simulated import led_in, simulate_clothes
 from persona.records.motion import Motion
@@ -32,7 +33,7 @@ def walk() -> Motion:
 
 @pytest.fixture(scope="module")
 def outfit(plain_avatar) -> Outfit:
-    rest = body_in_motion(plain_avatar, clip("idle")).rest_vertices[0]
+    rest = neutral_vertices(plain_avatar.body, plain_avatar.identity)
     skirt = cut_skirt(plain_avatar.body, rest, around=60, rows=20)
     return Outfit(garments=(skirt,))
 

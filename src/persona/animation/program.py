@@ -12,8 +12,8 @@ from persona.animation.wander import wander
 from persona.records.body_params import BodyParams
 from persona.records.motion import Motion
 
-FPS: Final = 30.0
-"""Frames a second of all that is simulated for learning."""
+FPS: Final = 20.0
+"""Frames a second of all that is simulated for learning: a third less to simulate than 30."""
 BLEND_SECONDS: Final = 0.25
 """From the end of one piece to the beginning of the next [s]."""
 WANDER_SECONDS: Final = 3.0

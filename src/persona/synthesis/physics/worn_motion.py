@@ -1,7 +1,7 @@
 """Avatar, Outfit, Motion -> what simulated clothes do to the Gaussians in every frame."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from persona.avatar import Avatar
 from persona.avatar.worn import wear, worn_offsets
-from persona.body import BodyPose
 from persona.core.errors import InputError
 from persona.records.motion import Motion
 from persona.records.observation import Part
@@ -19,6 +18,8 @@ from persona.synthesis.physics.solver import simulate
 
 CLOTH = (Part.UPPER, Part.LOWER)
 """Parts that go with garments."""
+POSED_AT_ONCE = 16
+"""Frames of a motion posed at once: the mixed bones of every vertex are ten times its place."""
 
 
 def simulate_worn(
@@ -75,12 +76,28 @@ def simulate_worn(
         yield offsets - first
 
 
-def body_in_motion(avatar: Avatar, motion: Motion) -> BodyPose:
-    """Move the naked body inside an avatar through all frames of a motion."""
-    betas = avatar.identity.betas.expand(motion.frame_count, -1)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MovingBody:
+    """The naked body inside an avatar, in every frame of a motion."""
+
+    vertices: Float[Tensor, "t v 3"]
+    """Posed skin [m], world frame."""
+    T_posed_rest: Float[Tensor, "t 55 4 4"]
+    """Takes rest points to the world."""
+
+
+def body_in_motion(avatar: Avatar, motion: Motion) -> MovingBody:
+    """Move the naked body inside an avatar through all frames of a motion, some at a time."""
+    vertices, bones = [], []
     with torch.no_grad():
-        return avatar.body.forward(
-            replace(motion.params, betas=betas),
-            joint_offsets=avatar.identity.joint_offsets,
-            vertex_offsets=avatar.identity.vertex_offsets,
-        )
+        for ids in torch.arange(motion.frame_count).split(POSED_AT_ONCE):
+            rows = {f.name: getattr(motion.params, f.name)[ids] for f in fields(motion.params)}
+            betas = avatar.identity.betas.expand(len(ids), -1)
+            posed = avatar.body.forward(
+                replace(motion.params, **{**rows, "betas": betas}),
+                joint_offsets=avatar.identity.joint_offsets,
+                vertex_offsets=avatar.identity.vertex_offsets,
+            )
+            vertices.append(posed.vertices)
+            bones.append(posed.T_posed_rest)
+    return MovingBody(vertices=torch.cat(vertices), T_posed_rest=torch.cat(bones))
