@@ -76,6 +76,7 @@ def see(
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32)
     farthest = torch.from_numpy(cv2.dilate(depths, np.ones((3, 3), np.uint8)))
     exposed = depth < farthest[row, column] + DEPTH_SLACK
+    exposed &= cloud.under == 0
     exposed &= ~torch.isin(cloud.limb, torch.tensor([int(limb) for limb in hidden]))
     # The nearest depth around: a hand before a hip colours the pixels beside it, too.
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 1e3).astype(np.float32)
@@ -109,7 +110,8 @@ def _shows_its_own_limb(
     zone = np.zeros(view.mask.shape, np.uint8)
     zone[row[in_hand].numpy(), column[in_hand].numpy()] = 1
     beside = torch.from_numpy(cv2.dilate(zone, _window(HAND_ZONE_PX)) > 0)[row, column]
-    behind = torch.isin(cloud.limb, torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG]))
+    trunk = torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG, Limb.SKIRT])
+    behind = torch.isin(cloud.limb, trunk)
     return torch.where(in_hand, skin, ~(behind & beside & skin))
 
 

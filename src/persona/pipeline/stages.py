@@ -66,13 +66,14 @@ class Sew(Protocol):
 
 @runtime_checkable
 class Optimize(Protocol):
-    """Photo, Observation, BodyFit -> Avatar."""
+    """Photo, Observation, BodyFit, Outfit -> Avatar."""
 
     def __call__(
         self,
         photo: Photo,
         observation: Observation,
         fit: BodyFit,
+        outfit: Outfit,
         *,
         seed: int = 0,
         tick: Callable[[int], None] = ...,
@@ -103,7 +104,7 @@ class Stages:
     sew: Sew
     """Observation, BodyFit, Wardrobe -> Outfit."""
     optimize: Optimize
-    """Photo, Observation, BodyFit -> Avatar."""
+    """Photo, Observation, BodyFit, Outfit -> Avatar."""
     measure: Measure
     """Avatar, Photo, Observation -> Measured."""
 
