@@ -31,6 +31,7 @@ from persona.optimization.dress import (
 from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
 from persona.optimization.head import averted_cheek
+from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
@@ -122,6 +123,8 @@ def dress(
         for garment in garments
         if (skirt := skirt_of(garment, garments, posed.rest_joints.double().numpy())) is not None
     ]
+    parts = view.parts.numpy()
+    skirts = [with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts) for skirt in skirts]
     under = covered_by(skirts, resting, weights)
     hung = [skirt.hung(posed.T_posed_rest, view.camera) for skirt in skirts]
     mask = view.mask.numpy() > 0.5

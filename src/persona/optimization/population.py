@@ -35,7 +35,7 @@ DETAIL_CONTRAST = 0.15
 """Standard deviation of luminance that counts as fully busy [sRGB]."""
 CUFF = 0.035
 """How far a sleeve may reach over the root of a hand [m]."""
-HIDDEN_IMPORTANCE = 0.4
+HIDDEN_IMPORTANCE = 0.2
 """The same for legs under a skirt: seen only when it is lifted."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
@@ -85,9 +85,10 @@ def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, "
     by_limb = np.array([IMPORTANCE.get(Limb(limb), 1.0) for limb in range(len(Limb))])
     by_vertex = torch.from_numpy(by_limb[dressed.limbs]).float()
     under = torch.from_numpy(dressed.under).float()
-    by_vertex = by_vertex * (1 + (HIDDEN_IMPORTANCE - 1) * under)
+    hidden = under[dressed.faces].mean(1)
     by_face = by_vertex[dressed.faces].mean(1)
-    return by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    shown = by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    return hidden * HIDDEN_IMPORTANCE + (1 - hidden) * shown
 
 
 def _facing_factor(

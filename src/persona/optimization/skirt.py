@@ -28,8 +28,12 @@ OUTWARD = 0.10
 """Most that a skirt is grown to the outline [m]; its mesh has the outline's width already."""
 INWARD = 0.04
 """Most that it is taken in [m]."""
+RIM_BINS = 48
+"""Directions around a skirt in which it has a lowest vertex."""
 EDGE = 0.02
 """Height over which legs go from bare to covered at a hem, and clothes at a waist [m]."""
+HEM_SHOWN = 0.012
+"""How far up a skirt its hem lets one see the leg [m]."""
 UNDER_FREEDOM = 0.1
 """Share of its freedom to grow that a covered leg keeps [-]."""
 LINING_SHADE = 0.72
@@ -60,6 +64,16 @@ class Skirt:
     def hem(self) -> float:
         """Height where it ends [m]."""
         return float(self.rest[:, 1].min())
+
+    @property
+    def rim(self) -> np.ndarray:
+        """The lowest vertex in every direction around it, (b,)."""
+        flat = self.rest[:, [0, 2]] - self.rest[:, [0, 2]].mean(0)
+        turn = np.arctan2(flat[:, 1], flat[:, 0]) / (2 * np.pi) + 0.5
+        sector = np.minimum((turn * RIM_BINS).astype(int), RIM_BINS - 1)
+        order = np.lexsort((self.rest[:, 1], sector))
+        _, first = np.unique(sector[order], return_index=True)
+        return order[first]
 
     def hung(self, T_posed_rest: Float[Tensor, "55 4 4"], camera: Camera) -> np.ndarray:
         """Carry it along with the bones; vertices in the camera's frame [m], (n, 3)."""
@@ -112,7 +126,9 @@ def covered_by(
     hidden = np.isin(LIMB_OF_JOINT[weights.argmax(1)], HIDDEN_LIMBS)
     height = rest_vertices[:, 1]
     for skirt in skirts:
-        inside = np.minimum(height - skirt.hem, skirt.top - OVERLAP - height) / EDGE
+        rim = skirt.rest[skirt.rim]
+        hem = rim[cKDTree(rim[:, [0, 2]]).query(rest_vertices[:, [0, 2]])[1], 1]
+        inside = np.minimum(height - hem - HEM_SHOWN, skirt.top - OVERLAP - height) / EDGE
         under = np.maximum(under, np.clip(inside, 0, 1))
     return np.where(hidden, under, 0.0)
 
@@ -125,6 +141,8 @@ def joined_freedom(body: Freedom, under: np.ndarray, skirts: Sequence[Skirt]) ->
         outward=np.concatenate([body.outward * kept, np.full(count, OUTWARD)]),
         inward=np.concatenate([body.inward, np.full(count, INWARD)]),
         trust=np.concatenate([body.trust, np.ones(count)]),
+        # Below a hem the outline turns in, to the legs, and would pull its corners after it.
+        bends=np.concatenate([np.ones(len(under)), np.zeros(count)]),
     )
 
 

@@ -29,6 +29,8 @@ STEP_DEPTH = 0.04
 """How much nearer that something stands [m]."""
 HAND_ZONE_PX = 10
 """How far from a fitted hand its picture may reach [px]."""
+HEM_PX = 2
+"""Pixels at a skirt's hem that mix cloth and leg."""
 RIM_PX = 4
 """Pixels at the mask's edge that mix person and background."""
 
@@ -86,6 +88,7 @@ def see(
     clear = torch.from_numpy(trusted)[row, column]
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
     at_rim = ~torch.from_numpy(cv2.erode(solid, _window(RIM_PX)) > 0)[row, column]
+    clear &= (cloud.limb != Limb.SKIRT) | _shows_cloth(view, inset=HEM_PX)[row, column]
     believable = _shows_its_own_limb(cloud, view, row, column)
     return Visibility(
         pixels=pixels,
@@ -103,7 +106,8 @@ def _shows_its_own_limb(
     """Tell hands from what is behind them, although the fitted hand is a few pixels off.
 
     A hand's Gaussian is believed on skin only; beside a hand, the trunk's and the legs' are
-    believed on anything but skin.
+    believed on anything but skin. A skirt's are believed on cloth only: a rim of skin would
+    swing with it.
     """
     skin = view.parts[row, column] == Part.SKIN
     in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
@@ -112,7 +116,14 @@ def _shows_its_own_limb(
     beside = torch.from_numpy(cv2.dilate(zone, _window(HAND_ZONE_PX)) > 0)[row, column]
     trunk = torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG, Limb.SKIRT])
     behind = torch.isin(cloud.limb, trunk)
-    return torch.where(in_hand, skin, ~(behind & beside & skin))
+    bare = (cloud.limb == Limb.SKIRT) & ~_shows_cloth(view, inset=0)[row, column]
+    return torch.where(in_hand, skin, ~(behind & beside & skin) & ~bare)
+
+
+def _shows_cloth(view: WorkingView, *, inset: int) -> Bool[Tensor, "h w"]:
+    """Find pixels of clothes that lie so many pixels inside them."""
+    cloth = np.isin(view.parts.numpy(), (Part.UPPER, Part.LOWER)).astype(np.uint8)
+    return torch.from_numpy(cv2.erode(cloth, _window(inset)) > 0)
 
 
 def _window(radius: int) -> np.ndarray:
