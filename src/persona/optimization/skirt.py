@@ -166,7 +166,7 @@ def part_of_covered(surface: Surface, part: np.ndarray, under: np.ndarray) -> np
 def shaded_under(
     surface: Surface, part: np.ndarray, colors: np.ndarray, under: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint covered legs in the skirt's own colour, in its shade; what lies near the hem stays bare.
+    """Paint covered legs in the skirt's own colour, in its shade; near the hem they stay bare.
 
     A knee that is lifted comes out between neighbouring threads before any cloth that follows two
     legs at once; in the skirt's colour that is a fold, in the skin's a hole.
