@@ -222,6 +222,7 @@ def wall(flat_camera):
             binding=bind_to_bones(torch.eye(55)[torch.full((len(means),), joint)]),
             limb=torch.full((len(means),), int(limb)),
             is_hair=torch.zeros(len(means)),
+            under=torch.zeros(len(means)),
         )
 
     return hang

@@ -96,7 +96,9 @@ def test_skin_beside_a_hand_is_not_the_trunks(hip, hand, blank_view):
 def joined(first, second):
     """Put two walls into one cloud; visibility reads no binding."""
     names = ("means", "normals", "quats_wxyz", "log_scales", "rest_means", "rest_body", "limb")
-    columns = {n: torch.cat([getattr(first, n), getattr(second, n)]) for n in (*names, "is_hair")}
+    columns = {
+        n: torch.cat([getattr(first, n), getattr(second, n)]) for n in (*names, "is_hair", "under")
+    }
     return replace(first, **columns)
 
 

@@ -90,7 +90,7 @@ class CountingStages:
             ),
         )
 
-    def _optimize(self, photo, observation, fit, *, seed, tick):
+    def _optimize(self, photo, observation, fit, outfit, *, seed, tick):
         for step in range(1, 4):
             tick(step)
         return self._answer("optimize", self.avatar)

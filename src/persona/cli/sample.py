@@ -5,6 +5,7 @@ Everything in it is drawn by this program: the picture belongs to nobody and sho
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from persona.core.progress import current
 
@@ -17,6 +18,8 @@ class Args:
     """PNG to write."""
     seed: int = 11
     """Chooses the person: body, skin, hair and clothes."""
+    lower: Literal["trousers", "skirt"] = "trousers"
+    """What covers the legs."""
     height: int = 1280
     """Rows of the picture [px], 256 to 4096; columns are three quarters."""
 
@@ -28,7 +31,7 @@ def run(args: Args) -> int:
 
     voice = current()
     with voice.stage("draw"):
-        picture = draw_sample_person(seed=args.seed, height=args.height)
+        picture = draw_sample_person(seed=args.seed, height=args.height, lower=args.lower)
     write_png(args.out, picture)
     voice.result({"photo": args.out})
     return 0

@@ -1,5 +1,6 @@
-"""Dress the fitted body: shoes, cloth out to the outline, hair and webs as shells."""
+"""Dress the fitted body: shoes, cloth out to the outline, skirts, hair and webs as shells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,12 +31,15 @@ from persona.optimization.dress import (
 from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
 from persona.optimization.head import averted_cheek
+from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
+from persona.optimization.skirt import Skirt, covered_by, joined_freedom, skirt_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
+from persona.records.garment import Garment
 from persona.records.observation import Part
 
 BELOW_CHIN_M = 0.02
@@ -68,8 +72,10 @@ class DressedBody:
     """Skinning shares."""
     limbs: np.ndarray
     """A `Limb` for every vertex."""
+    under: np.ndarray
+    """How far a skirt covers every vertex, 0 to 1, (v,)."""
     shells: tuple[Shell, ...]
-    """Hair and webs; camera frame."""
+    """Skirts, hair and webs; camera frame."""
     front: Float[Tensor, "h w"]
     """Depth of the nearest surface, shells included [m]; infinite on background."""
     iou: float
@@ -77,7 +83,12 @@ class DressedBody:
 
 
 def dress(
-    body: SmplxBody, fit: BodyFit, view: WorkingView, *, hidden: frozenset[Limb] = frozenset()
+    body: SmplxBody,
+    fit: BodyFit,
+    view: WorkingView,
+    *,
+    hidden: frozenset[Limb] = frozenset(),
+    garments: Sequence[Garment] = (),
 ) -> DressedBody:
     """Grow shoes, cloth and hair around the fitted body until it fills the mask.
 
@@ -86,6 +97,8 @@ def dress(
         fit: The naked body in the photo.
         view: What it must fill.
         hidden: Hands that the photo does not show; what covers them becomes a web.
+        garments: What is worn. Skirts, and dresses and coats below the waist, become surfaces of
+            their own, with bare legs under them; all else is hung on the body.
     """
     posed = body.forward(
         fit.params,
@@ -105,31 +118,45 @@ def dress(
     worn_rest = naked + torch.from_numpy(worn).float()
     standing = (linear @ (worn_rest + posed.pose_correctives)[..., None])[..., 0] + shift
     in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
+    skirts = [
+        skirt
+        for garment in garments
+        if (skirt := skirt_of(garment, garments, posed.rest_joints.double().numpy())) is not None
+    ]
+    parts = view.parts.numpy()
+    skirts = [with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts) for skirt in skirts]
+    under = covered_by(skirts, resting, weights)
+    hung = [skirt.hung(posed.T_posed_rest, view.camera) for skirt in skirts]
     mask = view.mask.numpy() > 0.5
     hair = view.parts.numpy() == Part.HAIR
     grow = partial(
         fit_silhouette,
-        in_camera,
-        faces,
+        np.concatenate([in_camera, *hung]),
+        _joined_faces(faces, len(in_camera), skirts),
         camera=view.camera,
         mask=mask,
-        freedom=freedom(weights),
-        laplacian=laplacian,
+        freedom=joined_freedom(freedom(weights), under, skirts),
+        laplacian=sp.block_diag(
+            [laplacian, *(uniform_laplacian(s.faces, len(s.rest)) for s in skirts)], format="csr"
+        ),
     )
+    body_rows = slice(0, len(in_camera))
     grown = grow()
     limbs = vertex_limbs(weights)
     is_cloth = shown_parts(naked_pixels.numpy(), view.parts.numpy()) == Part.UPPER
-    looseness = sleeve_looseness(grown.height, is_cloth, limbs)
+    looseness = sleeve_looseness(grown.height[body_rows], is_cloth, limbs)
     hang = hang_heights(resting, weights, is_cloth, looseness)
     if hang.any():
-        grown = grow(hang=hang)
+        hang = hang * (1 - under)
+        grown = grow(hang=np.concatenate([hang, np.zeros(sum(len(one) for one in hung))]))
     to_world = view.camera.T_camera_world[:3, :3].T
-    offsets = torch.from_numpy(grown.offsets).float() @ to_world.T
+    offsets = torch.from_numpy(grown.offsets[body_rows]).float() @ to_world.T
     rest_offsets = torch.linalg.solve(linear, offsets[..., None])[..., 0]
-    dressed_camera = in_camera + grown.offsets
+    dressed_camera = in_camera + grown.offsets[body_rows]
+    tubes = _tubes(skirts, hung, grown.offsets[len(in_camera) :])
     shown = ~np.isin(limbs[faces], list(hidden)).any(1)
     layers = _layers(dressed_camera, faces, shown, limbs, resting, view)
-    shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights)
+    shells = _shells(mask, hair, layers, view, dressed_camera, limbs, weights, tubes)
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
     neutral = neutral_vertices(body, fit.identity)
@@ -142,10 +169,38 @@ def dress(
         bones=posed.T_posed_rest,
         weights=body.weights,
         limbs=limbs,
+        under=under,
         shells=tuple(shells),
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
+
+
+def _joined_faces(faces: np.ndarray, count: int, skirts: Sequence[Skirt]) -> np.ndarray:
+    """Count the triangles of body and skirts through the vertices of all."""
+    rows = [faces]
+    for skirt in skirts:
+        rows.append(skirt.faces + count)
+        count += len(skirt.rest)
+    return np.concatenate(rows)
+
+
+def _tubes(skirts: Sequence[Skirt], hung: list[np.ndarray], offsets: np.ndarray) -> list[Shell]:
+    """Make shells of skirts as they are seen in the photo."""
+    shells, start = [], 0
+    for skirt, vertices in zip(skirts, hung, strict=True):
+        rows = slice(start, start + len(vertices))
+        start = rows.stop
+        shells.append(
+            Shell(
+                vertices=vertices + offsets[rows],
+                faces=skirt.faces,
+                weights=skirt.weights,
+                is_hair=False,
+                is_tube=True,
+            )
+        )
+    return shells
 
 
 def uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
@@ -214,13 +269,14 @@ def _shells(
     vertices: np.ndarray,
     limbs: np.ndarray,
     weights: np.ndarray,
+    tubes: list[Shell],
 ) -> list[Shell]:
-    """Make the hair's shell, then webs over whatever is still open."""
+    """Make the hair's shell, then webs over whatever body, skirts and hair leave open."""
     head = vertices[limbs == Limb.HEAD]
     depth = float((head[:, 2].min() + head[:, 2].max()) / 2)
     pixels_per_m = view.camera.focal_px / depth
     chin = float(project(head, view.camera)[:, 1].max())
-    shells: list[Shell] = []
+    shells = list(tubes)
     shell = hair_shell(
         mask,
         hair,

@@ -30,6 +30,8 @@ class PhotoCloud:
     """A `Limb` for each."""
     is_hair: Float[Tensor, " n"]
     """1 on the hair's shell, else 0."""
+    under: Float[Tensor, " n"]
+    """How far a skirt covers it, 0 to 1: its cloth hides the leg; 0 on shells."""
 
     @property
     def count(self) -> int:

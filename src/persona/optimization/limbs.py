@@ -19,6 +19,8 @@ class Limb(enum.IntEnum):
     RIGHT_FOOT = 8
     HEAD = 9
     NECK = 10
+    SKIRT = 11
+    """Cloth that hangs as one tube around both legs; no joint is its own."""
 
 
 MIRROR = {
@@ -33,6 +35,7 @@ MIRROR = {
     Limb.RIGHT_FOOT: Limb.LEFT_FOOT,
     Limb.HEAD: Limb.HEAD,
     Limb.NECK: Limb.NECK,
+    Limb.SKIRT: Limb.SKIRT,
 }
 """The limb on the other side."""
 
@@ -67,6 +70,6 @@ def along(limb: Limb, rest: np.ndarray) -> np.ndarray:
 
 def front_plane(limb: Limb, rest: np.ndarray) -> np.ndarray:
     """Lay rest-pose points onto the plane one sees from the front, alike on both sides; (n, 2)."""
-    if limb in (Limb.TORSO, Limb.HEAD, Limb.NECK):
+    if limb in (Limb.TORSO, Limb.HEAD, Limb.NECK, Limb.SKIRT):
         return rest[:, :2]
     return np.stack([np.abs(rest[:, 0]), rest[:, 1]], 1)

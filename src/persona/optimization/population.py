@@ -35,6 +35,8 @@ DETAIL_CONTRAST = 0.15
 """Standard deviation of luminance that counts as fully busy [sRGB]."""
 CUFF = 0.035
 """How far a sleeve may reach over the root of a hand [m]."""
+HIDDEN_IMPORTANCE = 0.2
+"""The same for legs under a skirt: seen only when it is lifted."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
 
@@ -82,8 +84,11 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
 def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, " f"]:
     by_limb = np.array([IMPORTANCE.get(Limb(limb), 1.0) for limb in range(len(Limb))])
     by_vertex = torch.from_numpy(by_limb[dressed.limbs]).float()
+    under = torch.from_numpy(dressed.under).float()
+    hidden = under[dressed.faces].mean(1)
     by_face = by_vertex[dressed.faces].mean(1)
-    return by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    shown = by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    return hidden * HIDDEN_IMPORTANCE + (1 - hidden) * shown
 
 
 def _facing_factor(
@@ -116,8 +121,8 @@ def _areas(vertices: Float[Tensor, "v 3"], faces: Tensor) -> Float[Tensor, " f"]
 
 def _on_body(
     dressed: DressedBody, face_ids: Tensor, barycentric: Tensor
-) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor]:
-    """Give rest places, binding, limb and hair flag of Gaussians on the body."""
+) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor, Tensor]:
+    """Give rest places, binding, limb, hair flag and cover of Gaussians on the body."""
     corners = dressed.faces[face_ids]
     weights = barycentric[..., None]
     binding = bind_to_triangles(
@@ -131,7 +136,8 @@ def _on_body(
     naked = (dressed.naked_rest[corners] * weights).sum(1)
     main = corners.gather(1, barycentric.argmax(1, keepdim=True))[:, 0]
     limb = torch.from_numpy(_with_cuffs(dressed.limbs, dressed.naked_rest.numpy()))[main]
-    return rest, naked, binding, limb, torch.zeros(len(rest))
+    under = (torch.from_numpy(dressed.under).float()[corners] * barycentric).sum(1)
+    return rest, naked, binding, limb, torch.zeros(len(rest)), under
 
 
 def _with_cuffs(limbs: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -151,7 +157,7 @@ def _on_shell(
     means: Tensor,
     face_ids: Tensor,
     barycentric: Tensor,
-) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor, Tensor]:
     """The same for a shell; its rest place is found by undoing the photo's pose."""
     faces = torch.from_numpy(shell.faces.copy())
     vertex_weights = torch.from_numpy(shell.weights).float()
@@ -174,12 +180,15 @@ def _on_shell(
     limb = torch.where(limb == Limb.LEFT_HAND, int(Limb.LEFT_ARM), limb)
     limb = torch.where(limb == Limb.RIGHT_HAND, int(Limb.RIGHT_ARM), limb)
     place = rest
+    if shell.is_tube:
+        limb = torch.full_like(limb, int(Limb.SKIRT))
     if shell.is_hair:
         limb = torch.full_like(limb, int(Limb.HEAD))
         # Hair hangs down whichever way the head is turned: what lies side by side in the photo
         # belongs together.
         place = means - means.mean(0) + rest.mean(0)
-    return rest, place, binding, limb, torch.full((len(rest),), float(shell.is_hair))
+    flags = torch.full((len(rest),), float(shell.is_hair))
+    return rest, place, binding, limb, flags, torch.zeros(len(rest))
 
 
 def _join(clouds: list[tuple]) -> PhotoCloud:
@@ -198,4 +207,5 @@ def _join(clouds: list[tuple]) -> PhotoCloud:
         binding=binding,
         limb=torch.cat(columns[7]),
         is_hair=torch.cat(columns[8]),
+        under=torch.cat(columns[9]),
     )

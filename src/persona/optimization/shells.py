@@ -22,7 +22,9 @@ class Shell:
     weights: np.ndarray
     """Skinning shares, (n, 55)."""
     is_hair: bool
-    """Hair or hat, else a web."""
+    """Hair or hat, else a web or a tube."""
+    is_tube: bool = False
+    """A skirt, or what hangs of a dress or coat: open at both ends, one layer of cloth."""
 
 
 @dataclass(frozen=True, kw_only=True)

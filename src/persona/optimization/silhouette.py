@@ -38,6 +38,8 @@ class Freedom:
     """Most against it [m]."""
     trust: np.ndarray
     """Weight of the outline's pull [-]; hands are thin and lie."""
+    bends: np.ndarray | None = None
+    """Weight of its pull in the picture plane [-]; None for 1 everywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,12 @@ def fit_silhouette(
     hang = np.zeros(len(vertices)) if hang is None else hang
     likely = HANG_TRUST * (hang > 0)
     base_normals = vertex_normals(vertices, faces)
+    bends = 1.0 if freedom.bends is None else freedom.bends
     for bend in (False, True):
         for _ in range(bend_rounds if bend else inflate_rounds):
             moved = vertices + offsets
             pull = _match(moved, faces, camera, mask.shape, contour, contour_normals)
-            trust = pull.matched * freedom.trust
+            trust = pull.matched * freedom.trust * (bends if bend else 1.0)
             meters = moved[:, 2] / camera.focal_px
             if not bend:
                 wanted = (pull.along_normal * pull.normals_2d).sum(1)

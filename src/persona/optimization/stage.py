@@ -1,6 +1,6 @@
 """Initialise, complete, train, check, return: from one photo and its body to an avatar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -21,12 +21,15 @@ from persona.optimization.head import UNDER_HAIR, find_ears, head_parts
 from persona.optimization.limbs import Limb
 from persona.optimization.population import populate
 from persona.optimization.rest import to_rest
+from persona.optimization.skirt import part_of_covered, shaded_under
 from persona.optimization.surface import Surface
 from persona.optimization.trainer import TrainConfig, train_on_photo
 from persona.optimization.view import WorkingView, extend_edges, working_view
 from persona.optimization.visibility import Visibility, sample_image, see
 from persona.records.body_fit import BodyFit
+from persona.records.garment import Garment
 from persona.records.observation import Observation, Part
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 
 EDGE_INSET_PX = 2
@@ -65,6 +68,7 @@ class OptimizeAvatar:
         photo: Photo,
         observation: Observation,
         fit: BodyFit,
+        outfit: Outfit | None = None,
         *,
         seed: int = 0,
         tick: Callable[[int], None] = lambda _: None,
@@ -75,6 +79,8 @@ class OptimizeAvatar:
             photo: Upright picture.
             observation: What was seen in it.
             fit: The naked body in it.
+            outfit: What the person wears; skirts, dresses and coats are laid out on its tubes.
+                None dresses everybody in trousers.
             seed: Same seed, same bits.
             tick: Called with the number of training steps done.
 
@@ -82,20 +88,22 @@ class OptimizeAvatar:
             OptimizationError: The result is not a sane avatar.
         """
         with one_thread():
-            return self._optimize(photo, observation, fit, seed, tick)
+            garments = () if outfit is None else outfit.garments
+            return self._optimize(photo, observation, fit, garments, seed, tick)
 
     def _optimize(
         self,
         photo: Photo,
         observation: Observation,
         fit: BodyFit,
+        garments: Sequence[Garment],
         seed: int,
         tick: Callable[[int], None],
     ) -> Avatar:
         view = working_view(photo, observation, fit, person_height=self.config.person_height)
         hidden = hidden_hands(self.body, fit, view)
         fit = tuck_hands(self.body, fit, view, hidden)
-        dressed = dress(self.body, fit, view, hidden=hidden)
+        dressed = dress(self.body, fit, view, hidden=hidden, garments=garments)
         cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
         visibility = see(cloud, view, dressed.front, hidden=hidden)
         colors, parts = self._paint(cloud, visibility, view, dressed)
@@ -163,7 +171,10 @@ class OptimizeAvatar:
         ears = find_ears(dressed.naked_rest.numpy())
         part = head_parts(surface, ears, under_hair=_under_hair(cloud))
         surface = replace(surface, part=part)
+        under = cloud.under.numpy()
+        surface = replace(surface, part=part_of_covered(surface, part, under))
         colors = complete_colors(surface)
+        part, colors = shaded_under(surface, surface.part, colors, under)
         return torch.from_numpy(colors).float(), torch.from_numpy(part)
 
 

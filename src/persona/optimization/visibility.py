@@ -29,6 +29,8 @@ STEP_DEPTH = 0.04
 """How much nearer that something stands [m]."""
 HAND_ZONE_PX = 10
 """How far from a fitted hand its picture may reach [px]."""
+HEM_PX = 2
+"""Pixels at a skirt's hem that mix cloth and leg."""
 RIM_PX = 4
 """Pixels at the mask's edge that mix person and background."""
 
@@ -76,6 +78,7 @@ def see(
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32)
     farthest = torch.from_numpy(cv2.dilate(depths, np.ones((3, 3), np.uint8)))
     exposed = depth < farthest[row, column] + DEPTH_SLACK
+    exposed &= cloud.under == 0
     exposed &= ~torch.isin(cloud.limb, torch.tensor([int(limb) for limb in hidden]))
     # The nearest depth around: a hand before a hip colours the pixels beside it, too.
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 1e3).astype(np.float32)
@@ -85,6 +88,7 @@ def see(
     clear = torch.from_numpy(trusted)[row, column]
     solid = (view.mask.numpy() > 0.5).astype(np.uint8)
     at_rim = ~torch.from_numpy(cv2.erode(solid, _window(RIM_PX)) > 0)[row, column]
+    clear &= (cloud.limb != Limb.SKIRT) | _shows_cloth(view, inset=HEM_PX)[row, column]
     believable = _shows_its_own_limb(cloud, view, row, column)
     return Visibility(
         pixels=pixels,
@@ -102,15 +106,24 @@ def _shows_its_own_limb(
     """Tell hands from what is behind them, although the fitted hand is a few pixels off.
 
     A hand's Gaussian is believed on skin only; beside a hand, the trunk's and the legs' are
-    believed on anything but skin.
+    believed on anything but skin. A skirt's are believed on cloth only: a rim of skin would
+    swing with it.
     """
     skin = view.parts[row, column] == Part.SKIN
     in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
     zone = np.zeros(view.mask.shape, np.uint8)
     zone[row[in_hand].numpy(), column[in_hand].numpy()] = 1
     beside = torch.from_numpy(cv2.dilate(zone, _window(HAND_ZONE_PX)) > 0)[row, column]
-    behind = torch.isin(cloud.limb, torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG]))
-    return torch.where(in_hand, skin, ~(behind & beside & skin))
+    trunk = torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG, Limb.SKIRT])
+    behind = torch.isin(cloud.limb, trunk)
+    bare = (cloud.limb == Limb.SKIRT) & ~_shows_cloth(view, inset=0)[row, column]
+    return torch.where(in_hand, skin, ~(behind & beside & skin) & ~bare)
+
+
+def _shows_cloth(view: WorkingView, *, inset: int) -> Bool[Tensor, "h w"]:
+    """Find pixels of clothes that lie so many pixels inside them."""
+    cloth = np.isin(view.parts.numpy(), (Part.UPPER, Part.LOWER)).astype(np.uint8)
+    return torch.from_numpy(cv2.erode(cloth, _window(inset)) > 0)
 
 
 def _window(radius: int) -> np.ndarray:

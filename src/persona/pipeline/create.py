@@ -139,7 +139,7 @@ def create(
         avatar = run.step(
             "optimize",
             partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
-            *(picture, observation, fit),
+            *(picture, observation, fit, outfit),
             key=(config, seed),
             steps=config.train.steps,
         )

@@ -72,13 +72,14 @@ class Sew(Protocol):
 
 @runtime_checkable
 class Optimize(Protocol):
-    """Photo, Observation, BodyFit -> Avatar."""
+    """Photo, Observation, BodyFit, Outfit -> Avatar."""
 
     def __call__(
         self,
         photo: Photo,
         observation: Observation,
         fit: BodyFit,
+        outfit: Outfit,
         *,
         seed: int = 0,
         tick: Callable[[int], None] = ...,
@@ -145,7 +146,7 @@ class Stages:
     sew: Sew
     """Observation, BodyFit, Wardrobe -> Outfit."""
     optimize: Optimize
-    """Photo, Observation, BodyFit -> Avatar."""
+    """Photo, Observation, BodyFit, Outfit -> Avatar."""
     synthesize: Synthesize | None
     """Avatar, Outfit -> FrameSet; None generates nothing, and clothes follow the skin."""
     learn: Learn

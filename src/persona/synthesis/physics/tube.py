@@ -130,7 +130,9 @@ def skirt_shares(
     shares = skin.shares(vertices)
     hips = rest.joint("left_hip")
     half = float(hips[0])
-    left = np.clip(0.5 + 0.5 * vertices[:, 0] / (1.2 * half), 0, 1)
+    # Level where it meets the thighs' fronts, so that a lifted thigh does not come out of it.
+    left = np.clip(0.5 + 0.5 * vertices[:, 0] / half, 0, 1)
+    left = left * left * (3 - 2 * left)
     mixed = shares.copy()
     for one, other in ((1, 2), (4, 5), (7, 8), (10, 11)):
         both = shares[:, one] + shares[:, other]

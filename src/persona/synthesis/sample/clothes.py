@@ -22,6 +22,7 @@ from persona.synthesis.sample.mesh import (
     with_hem,
 )
 from persona.synthesis.sample.noise import gradient_noise, ridges, smoothstep
+from persona.synthesis.sample.skirt import skirt, skirt_field
 
 SKIN_SMOOTHING = 12
 """Times the skin is smoothed before cloth is laid on it."""
@@ -38,14 +39,15 @@ SOLE_POINTS = 96
 
 
 def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, " n"]]:
-    """Make top, trousers and shoes, and say which body vertices they hide.
+    """Make top, trousers or skirt, and shoes, and say which body vertices they hide.
 
     Returns:
         The garments, and a flag per body vertex: well inside a garment, not to be drawn.
     """
+    skirted = look.lower == "skirt"
     fields = {
         "top": _top_field(figure, look, figure.rest, figure.vertices),
-        "bottom": _bottom_field(figure, figure.rest),
+        "bottom": skirt_field(figure) if skirted else _bottom_field(figure, figure.rest),
         "shoes": _shoe_field(figure, figure.rest),
     }
     # However low a chin hangs, no cloth grows on it.
@@ -53,7 +55,7 @@ def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, "
     fields["top"] = np.where(head, -1.0, fields["top"])
     garments = [
         _top(figure, look, fields["top"]),
-        _bottom(figure, look, fields["bottom"]),
+        skirt(figure, look) if skirted else _bottom(figure, look, fields["bottom"]),
         *_shoes(figure, fields["shoes"]),
     ]
     hidden = (fields["top"] > 0.012) | (fields["bottom"] > 0.012) | (fields["shoes"] > 0.012)

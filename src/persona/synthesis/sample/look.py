@@ -8,6 +8,9 @@ import numpy as np
 HairStyle = Literal["short", "bob", "long"]
 """How the hair falls."""
 
+LowerWear = Literal["trousers", "skirt"]
+"""What covers the legs."""
+
 Color = tuple[float, float, float]
 """sRGB in [0, 1]."""
 
@@ -74,9 +77,11 @@ class SampleLook:
     long_sleeves: bool
     """A jumper when true, else a T-shirt."""
     bottom: Color
-    """Trousers."""
+    """Trousers or skirt."""
     shoes: Color
     """Uppers of the trainers; soles are white."""
+    lower: LowerWear = "trousers"
+    """Chosen by hand, not by the seed."""
 
 
 def choose_look(seed: int) -> SampleLook:

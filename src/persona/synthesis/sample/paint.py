@@ -8,6 +8,7 @@ from persona.body.skeleton import JOINT_IDS
 from persona.synthesis.sample.figure import Figure
 from persona.synthesis.sample.look import Color, SampleLook
 from persona.synthesis.sample.noise import gradient_noise, layered_noise, ridges, smoothstep
+from persona.synthesis.sample.skirt import skirt_stitch
 
 Colors = Float[ndarray, "p 3"]
 
@@ -48,6 +49,14 @@ def paint_top(
     colors = mixed(colors, colors * 0.93 * rib[:, None], band)
     stitch = np.exp(-(((above - 0.030) / 0.0016) ** 2))
     return mixed(colors, colors * 0.7, stitch)
+
+
+def paint_skirt(
+    figure: Figure, look: SampleLook, rest: Float[ndarray, "p 3"], height: Float[ndarray, " p"]
+) -> Colors:
+    """Colour a plain skirt, with the seam of its hem."""
+    colors = paint_cloth(rest, look.bottom, seed=look.seed + 42, rib=420)
+    return mixed(colors, colors * 0.62, skirt_stitch(figure, height))
 
 
 def paint_bottom(figure: Figure, look: SampleLook, rest: Float[ndarray, "p 3"]) -> Colors:

@@ -17,7 +17,7 @@ from persona.synthesis.sample.clothes import dress
 from persona.synthesis.sample.figure import Figure
 from persona.synthesis.sample.hair import grow_hair
 from persona.synthesis.sample.light import backdrop, grain, to_srgb
-from persona.synthesis.sample.look import SampleLook, choose_look
+from persona.synthesis.sample.look import LowerWear, SampleLook, choose_look
 from persona.synthesis.sample.mesh import Mesh, plain_mesh, vertex_normals
 from persona.synthesis.sample.photograph import floor_points, photograph, portrait_camera
 
@@ -32,7 +32,11 @@ SUBDIVISIONS = 1
 
 
 def draw_sample_person(
-    *, seed: int = DEFAULT_SEED, height: int = PICTURE_HEIGHT, body: SmplxBody | None = None
+    *,
+    seed: int = DEFAULT_SEED,
+    height: int = PICTURE_HEIGHT,
+    body: SmplxBody | None = None,
+    lower: LowerWear = "trousers",
 ) -> Image:
     """Draw a person who does not exist, from head to feet, in front of a pale background.
 
@@ -43,6 +47,7 @@ def draw_sample_person(
         seed: Chooses body, skin, hair and clothes.
         height: Rows of the picture [px], 256 to 4096; columns are three quarters.
         body: The body to draw; None loads the open body.
+        lower: What covers the legs.
 
     Returns:
         The picture, sRGB.
@@ -56,7 +61,7 @@ def draw_sample_person(
             why="the sample person is drawn between 256 and 4096 pixels tall",
             fix="leave --height alone, or choose one in that range",
         )
-    look = choose_look(seed)
+    look = replace(choose_look(seed), lower=lower)
     figure = stand(load_body() if body is None else body, look)
     return draw_figure(figure, look, height=height)
 

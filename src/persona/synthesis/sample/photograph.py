@@ -21,6 +21,7 @@ from persona.synthesis.sample.look import SampleLook
 from persona.synthesis.sample.mesh import Mesh, vertex_normals
 from persona.synthesis.sample.paint import (
     paint_bottom,
+    paint_skirt,
     paint_eyes,
     paint_shoes,
     paint_skin,
@@ -185,6 +186,8 @@ def _painted(
         return np.broadcast_to(np.array([0.55, 0.25, 0.24]), rest.shape)
     if material == "top":
         return paint_top(figure, look, rest, points[:, 1])
+    if material == "bottom" and look.lower == "skirt":
+        return paint_skirt(figure, look, rest, points[:, 1])
     if material == "bottom":
         return paint_bottom(figure, look, rest)
     if material == "shoes":
