@@ -111,8 +111,8 @@ class ClothBody:
 
     faces: Faces
     """Triangles that stop cloth, counter-clockwise seen from outside; none at all lets it fall. They
-    need not close, but nearly: what of them lies inside the body (an arm pressed into the side)
-    stops nothing."""
+    close: what of them lies inside the body (an arm pressed into the side) stops nothing, and who
+    looks through a hole takes outside for inside."""
     vertex_count: int
     """Vertices of the body, those without a face included."""
 
@@ -123,7 +123,9 @@ class ClothBody:
                 why="a number of things is not negative",
                 fix="give the number of rows of the body's vertices",
             )
-        check_ids("faces", self.faces, (len(self.faces), 3), self.vertex_count, beside=self.faces)
+        on_cpu = torch.empty(0)  # where cloth is solved
+        shape = (len(self.faces), 3)
+        check_ids("faces", self.faces, shape, self.vertex_count, beside=on_cpu)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from persona.core.errors import InputError
+from persona.geometry.winding import winding_numbers
 from persona.kernels import ClothRules
 from persona.synthesis.physics.drape import drape, skinned
 from persona.synthesis.physics.settings import ClothSettings
@@ -17,22 +18,6 @@ FRAMES = 26
 FIRST = {"walk": 0, "squat": 22}
 """So that the last frames of the squat are its lowest."""
 SETTINGS = ClothSettings()
-
-
-def winding_numbers(points, vertices, faces, *, chunk=100):
-    """Count how often a surface goes around each point: 1 inside, 0 outside.
-
-    References:
-        Van Oosterom and Strackee, "The solid angle of a plane triangle", 1983.
-    """
-    total = []
-    for some in points.split(chunk):
-        a, b, c = (vertices[faces[:, k]] - some[:, None] for k in range(3))
-        la, lb, lc = (side.norm(dim=-1) for side in (a, b, c))
-        volume = (a * torch.linalg.cross(b, c, dim=-1)).sum(-1)
-        flat = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
-        total.append(torch.atan2(volume, flat).sum(-1) / (2 * torch.pi))
-    return torch.cat(total)
 
 
 def stretches(garment, positions):

@@ -38,8 +38,8 @@ def _lids(faces: Faces) -> Faces:
         if (b, a) not in known:
             ways.setdefault(b, []).append(a)
     lids: list[tuple[int, int, int]] = []
-    for start in ways:
-        while ways[start]:
+    for start, onward in ways.items():
+        while onward:
             rim = [start]
             while (corner := ways[rim[-1]].pop()) != start:
                 rim.append(corner)
