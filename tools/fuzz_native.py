@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from persona.kernels import native_core
+from persona.kernels import cloth_native, native_core
+from persona.kernels.cloth_mesh import SKINS
 from persona.kernels.native_core import (
     BodyStruct,
     CameraStruct,
@@ -29,7 +30,7 @@ SIDES = (1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 48, 65)
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 32)
 BLOCK = 16
 """Gaussians, and vertices, of a block."""
-KNOWN_STATUS = range(8)
+KNOWN_STATUS = range(10)
 TELL_EVERY = 5.0
 """Seconds between two lines of progress."""
 
@@ -55,6 +56,7 @@ class Fuzzer:
                 self.mesh,
                 self.draw_posed,
                 self.similarity,
+                self.cloth,
                 self.small,
             ]
         )
@@ -273,6 +275,68 @@ class Fuzzer:
             *(width, height, *map(at, outputs)),
         )
         self.check(status)
+
+    def cloth_mesh(self, n: int, faces: int) -> cloth_native.MeshStruct:
+        """Give cloth whose springs of a colour share no vertex, mostly; some name nobody."""
+        pairs = [
+            self.random.permutation(n)[: 2 * self.random.integers(0, n // 2 + 1)]
+            for _ in range(self.pick((0, 1, 3)))
+        ]
+        springs = np.concatenate([*pairs, []]).astype(np.int32).reshape(-1, 2)
+        if springs.size and self.random.random() < 0.1:
+            springs[self.random.integers(0, len(springs))] = self.pick((-1, 0, n))
+        begin = np.cumsum([0, *(len(p) // 2 for p in pairs)]).astype(np.int32)
+        arrays = (
+            *(self.ids(n, faces, 3), self.floats(n, 3), self.floats(n), self.floats(n)),
+            *(self.floats(n, scale=0.01), self.ids(2, n), self.ids(2, n)),
+            self.hold(self.random.integers(-1, max(1, n), n).astype(np.int32)),
+            *(self.floats(n), self.hold(begin), self.hold(springs)),
+            *(self.floats(len(springs)), self.floats(len(springs))),
+        )
+        edges = self.pick((0, len(pairs)))
+        return cloth_native.MeshStruct(n, faces, len(pairs), edges, *map(at, arrays))
+
+    def cloth_rules(self) -> cloth_native.RulesStruct:
+        """Choose how cloth moves, sometimes without sense."""
+        counts = (self.pick((0, 1, 1, 3)), self.pick((1, 1, 2)), self.pick((1, 1, 4)))
+        numbers = np.abs(self.floats(12, scale=self.pick((1, 10)) / 30))
+        return cloth_native.RulesStruct(*counts, *map(float, numbers))
+
+    def cloth(self) -> None:
+        """Make cloth, and move it some frames and a step."""
+        faces, skins = self.pick((0, 1, 30)), self.pick((0, 1, 40))
+        n, b = self.pick(COUNTS[1:] if faces else COUNTS), self.pick((1, 20))
+        mesh, library = self.cloth_mesh(n, faces), self.library
+        body = cloth_native.BodyStruct(b, skins, at(self.ids(b, skins, 3)))
+        made = ctypes.c_void_p()
+        status = library.persona_cloth_create(*map(ctypes.addressof, (mesh, body, made)))
+        self.check(status)
+        if (made.value is None) != (status != 0):
+            raise SystemExit(f"cloth {made.value} came with status {status}")
+        if status:
+            return
+        state = [self.floats(n, 3, scale=0.1), self.floats(n, 3)]
+        for _ in range(self.pick((1, 2))):
+            inputs = [self.floats(rows, 3, scale=0.1) for rows in (b, b, n, n)]
+            rules = self.cloth_rules()
+            start = made, self.pick((1, 2)), ctypes.addressof(rules)
+            self.check(library.persona_cloth_frame(*start, *map(at, (*inputs, *state))))
+        inputs = [self.floats(rows, 3, scale=0.1) for rows in (b, b, b, n)]
+        near = self.hold(self.random.integers(-1, max(1, skins), (n, SKINS)).astype(np.int32))
+        near = near if skins else self.hold(np.full((n, SKINS), -1, np.int32))
+        count = self.pick((0, 9)) if n and faces else 0
+        ids = [self.ids(n + self.pick((0, 0, 1)), count), self.ids(faces, count)]
+        pairs = self.hold(np.ascontiguousarray(np.stack(ids, 1)))
+        given = (*map(at, (*inputs, near)), count, *map(at, (pairs, self.floats(count), *state)))
+        self.check(library.persona_cloth_substep(*start, *given))
+        found = self.room(n, SKINS, dtype=np.int32)
+        reach = abs(float(self.floats(1, scale=0.1)[0]))
+        given = reach, *map(at, (self.floats(b, 3, scale=0.1), state[0], found))
+        self.check(library.persona_cloth_nearest(made, 1, *given))
+        if n and not ((found >= -1) & (found < max(1, skins))).all():
+            raise SystemExit(f"cloth minds faces {found}, of {skins}")
+        library.persona_cloth_bytes(made)
+        library.persona_cloth_destroy(made)
 
     def check(self, status: int) -> None:
         """Refuse a status that the header does not know."""

@@ -111,11 +111,11 @@ typedef struct persona_cloth_mesh {
   const float* compliances;     /* (springs) [m/N] */
 } persona_cloth_mesh;
 
-/* The skin that cloth meets. Skin of one part never counts as buried in its own part. */
+/* The skin that cloth meets. What of it lies inside the body, where limbs pass into each other, stops
+ * nothing. */
 typedef struct persona_cloth_body {
   int64_t vertex_count, face_count;
   const int32_t* faces; /* (faces,3), counter-clockwise seen from outside */
-  const int32_t* parts; /* (vertices) */
 } persona_cloth_body;
 
 typedef struct persona_cloth_rules {
@@ -238,16 +238,17 @@ PERSONA_API int persona_cloth_frame(
     const float* body_after, const float* targets_before, const float* targets_after,
     float* positions, float* velocities);
 
-/* One substep with the contacts given: for every vertex the face of the body that it minds, or -1;
- * and pairs (n,2) of a vertex and a face of cloth, with the side, +1 or -1, where it must stay. */
+/* One substep with the contacts given: for every vertex the two faces of the body (vertices,2) that
+ * it minds, or -1; and pairs (n,2) of a vertex and a face of cloth, with the side, +1 or -1, where it must stay. */
 PERSONA_API int persona_cloth_substep(
     persona_cloth* cloth, int threads, const persona_cloth_rules* rules, const float* body_earlier,
     const float* body_now, const float* body_normals, const float* targets, const int32_t* near,
     int64_t pair_count, const int32_t* pairs, const float* sides, float* positions,
     float* velocities);
 
-/* The face of the body nearest to each of the cloth's vertices at `points`, -1 where none is within
- * reach; skin buried in other skin does not count. */
+/* The faces of the body (vertices,2) that each of the cloth's vertices at `points` minds: the nearest,
+ * -1 where none is within reach, and in a crease the other wall, or -1. Skin buried in the body does
+ * not count. */
 PERSONA_API int persona_cloth_nearest(
     persona_cloth* cloth, int threads, float reach, const float* body, const float* points,
     int32_t* near);

@@ -13,6 +13,7 @@ namespace persona {
 constexpr int kClothChunk = 1024;    // vertices per task; fixed, so that threads change no bits
 constexpr int kSpringChunk = 2048;   // springs per task; fewer do not repay waking a helper
 constexpr int kPairsPerVertex = 6;   // nearest faces of other cloth that a vertex minds
+constexpr int kSkins = 2;            // faces of the body that a vertex minds: two in a crease
 
 // Where a point meets a triangle: the nearest point, and how it is made of the corners.
 struct Foot {
@@ -43,10 +44,10 @@ class BodySurface {
   // One substep alone, with its normals.
   void show(const float* earlier, const float* now, const float* normals);
 
-  void index(const Box& window);  // sorts the faces into the grid, where they are now
-  // The face nearest to p and not ignored, -1 when none is within reach. `hint` is a face that was
-  // near before, or -1.
-  int32_t nearest(const Vec& p, float reach, int32_t hint) const;
+  void index();  // sorts the faces into the grid, where they are now
+  // The faces that p minds. The first is the nearest that is not ignored, -1 when none is within
+  // reach; `skins` holds those of before, or -1. In a crease the second is the other wall.
+  void find(const Vec& p, float reach, int32_t* skins) const;
   // The nearest face among those around `face`, downhill until none is nearer.
   int32_t walk(const Vec& p, int32_t face) const;
   Foot foot_on(int32_t face, const Vec& p) const;
@@ -55,13 +56,25 @@ class BodySurface {
   int64_t bytes() const;
 
  private:
-  void find_buried(int threads, const Box& window);
-  bool is_buried(int64_t vertex) const;
+  struct Crossings {
+    int winding;  // how often the surface goes around the point
+    float first;  // distance to the first skin on the way [m]
+  };
 
-  std::vector<int32_t> faces_, parts_, ring_begin_, ring_;
+  int32_t nearest(const Vec& p, float reach, int32_t hint) const;
+  int32_t nearest_from_inside(const Vec& p, float reach) const;
+  int32_t other_wall(const Vec& p, int32_t face, bool in_both) const;
+  bool is_behind(int32_t face, const Foot& foot, const Vec& p) const;
+  // Along the coordinate axis nearest to `way`.
+  Crossings cross(const Vec& p, const Vec& way) const;
+  void find_buried(int threads, const Box& window);
+
+  int64_t vertex_count_ = 0;
+  std::vector<int32_t> faces_, ring_begin_, ring_;
   std::vector<Vec> before_, after_, normals_before_, normals_after_;
   std::vector<Vec> earlier_, now_, normals_;
-  std::vector<uint8_t> buried_, ignored_;
+  std::vector<uint8_t> buried_, crowded_;    // of vertices
+  std::vector<uint8_t> ignored_, creased_;  // of faces
   TriangleGrid grid_;
 };
 
@@ -78,7 +91,7 @@ struct persona_cloth {
 
   persona::BodySurface body;
   std::vector<persona::Vec> positions, velocities, previous, targets;
-  std::vector<int32_t> near;  // face of the body that each vertex minds, or -1
+  std::vector<int32_t> near;  // faces of the body that each vertex minds, kSkins each, or -1
   std::vector<persona::ClothPair> pairs, pair_slots;
   std::vector<uint8_t> pair_counts;
   std::vector<persona::Vec> normals;  // of the vertices, for the order of layers

@@ -72,7 +72,7 @@ void fill(persona_cloth& cloth, const persona_cloth_mesh& mesh, const persona_cl
                         &cloth.targets, &cloth.normals})
     vectors->assign(n, Vec{});
   take(cloth.rest, mesh.rest);
-  cloth.near.assign(n, -1);
+  cloth.near.assign(kSkins * n, -1);
   cloth.pair_slots.assign(n * kPairsPerVertex, ClothPair{});
   cloth.pair_counts.assign(n, 0);
   cloth.body.set(body);
@@ -166,7 +166,7 @@ int persona_cloth_substep(persona_cloth* cloth, int threads, const persona_cloth
   if (!makes_sense(*rules)) return PERSONA_BAD_RULES;
   persona_cloth& c = *cloth;
   const int64_t faces = static_cast<int64_t>(c.faces.size() / 3);
-  if (!all_within(near, c.vertex_count, -1, c.body.face_count())) return PERSONA_BAD_INDEX;
+  if (!all_within(near, kSkins * c.vertex_count, -1, c.body.face_count())) return PERSONA_BAD_INDEX;
   for (int64_t k = 0; k < pair_count; ++k)
     if (!all_within(pairs + 2 * k, 1, 0, c.vertex_count) ||
         !all_within(pairs + 2 * k + 1, 1, 0, faces))
@@ -176,7 +176,7 @@ int persona_cloth_substep(persona_cloth* cloth, int threads, const persona_cloth
     take(c.velocities, velocities);
     take(c.targets, targets);
     if (!c.body.empty()) c.body.show(body_earlier, body_now, body_normals);
-    c.near.assign(near, near + c.vertex_count);
+    c.near.assign(near, near + kSkins * c.vertex_count);
     c.pairs.clear();
     for (int64_t k = 0; k < pair_count; ++k)
       c.pairs.push_back({pairs[2 * k], pairs[2 * k + 1], sides[k]});

@@ -9,10 +9,13 @@ namespace persona {
 namespace {
 
 constexpr float kCell = 0.025f;          // [m]; a triangle of the torso fits
-constexpr float kBurialReach = 0.045f;   // [m]; less than any limb is thick
-constexpr float kOpposed = -0.3f;        // cosine between skins that face into each other
-constexpr int kMostWalks = 6;            // triangles in a substep; a body is not faster
-constexpr float kDeepest = 0.15f;        // [m]; from deeper inside nobody finds out
+constexpr float kAbove = 5e-4f;     // [m]; skin is buried where a point so far above it is inside
+constexpr float kCrowd = 0.06f;     // [m]; skin that has other skin so near before it is in a crease
+constexpr float kWallReach = 0.02f; // [m]; as thin as toes are
+constexpr float kTurned = 0.5f;     // cosine between the walls of a crease, at most
+constexpr int kMostWalks = 6;       // triangles in a substep; a body is not faster
+constexpr float kDeepest = 0.15f;   // [m]; from deeper inside nobody finds out
+constexpr float kFar = 1e30f;
 
 // The nearest point of the segment from a to b.
 Vec nearest_on_segment(const Vec& p, const Vec& a, const Vec& b, float& along) {
@@ -76,10 +79,12 @@ Foot nearest_on_triangle(const Vec& p, const Vec& a, const Vec& b, const Vec& c)
 }
 
 void BodySurface::set(const persona_cloth_body& body) {
+  vertex_count_ = body.vertex_count;
   faces_.assign(body.faces, body.faces + 3 * body.face_count);
-  parts_.assign(body.parts, body.parts + body.vertex_count);
   ignored_.assign(body.face_count, 0);
+  creased_.assign(body.face_count, 0);
   buried_.assign(body.vertex_count, 0);
+  crowded_.assign(body.vertex_count, 0);
   ring_begin_.assign(body.vertex_count + 1, 0);
   for (int32_t vertex : faces_) ++ring_begin_[vertex + 1];
   for (int64_t i = 0; i < body.vertex_count; ++i) ring_begin_[i + 1] += ring_begin_[i];
@@ -91,14 +96,13 @@ void BodySurface::set(const persona_cloth_body& body) {
 
 void BodySurface::begin_frame(int threads, const float* before, const float* after,
                               const Box& window) {
-  const int64_t count = static_cast<int64_t>(parts_.size());
-  before_ = vectors(before, count);
-  after_ = vectors(after, count);
+  before_ = vectors(before, vertex_count_);
+  after_ = vectors(after, vertex_count_);
   find_normals(before_, faces_, normals_before_);
   find_normals(after_, faces_, normals_after_);
   now_ = after_;
   normals_ = normals_after_;
-  index(window);
+  index();
   find_buried(threads, window);
 }
 
@@ -115,15 +119,12 @@ void BodySurface::show(int substep, int substeps) {
 }
 
 void BodySurface::show(const float* earlier, const float* now, const float* normals) {
-  const int64_t count = static_cast<int64_t>(parts_.size());
-  earlier_ = vectors(earlier, count);
-  now_ = vectors(now, count);
-  normals_ = vectors(normals, count);
+  earlier_ = vectors(earlier, vertex_count_);
+  now_ = vectors(now, vertex_count_);
+  normals_ = vectors(normals, vertex_count_);
 }
 
-void BodySurface::index(const Box& window) {
-  grid_.build(now_.data(), faces_.data(), face_count(), kCell, &window, parts_.data());
-}
+void BodySurface::index() { grid_.build(now_.data(), faces_.data(), face_count(), kCell); }
 
 Foot BodySurface::foot_on(int32_t face, const Vec& p) const {
   const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
@@ -170,6 +171,59 @@ int32_t BodySurface::nearest(const Vec& p, float reach, int32_t hint) const {
   return best;
 }
 
+bool BodySurface::is_behind(int32_t face, const Foot& foot, const Vec& p) const {
+  return dot(p - foot.point, normal_at(face, foot)) < 0.0f;
+}
+
+int32_t BodySurface::nearest_from_inside(const Vec& p, float reach) const {
+  float radius = reach, best2 = reach * reach;
+  int32_t best = -1;
+  grid_.visit(p, radius, [&](int32_t face) {
+    if (ignored_[face]) return;
+    const Foot foot = foot_on(face, p);
+    const bool nearer =
+        foot.distance2 < best2 || (foot.distance2 == best2 && face < best);
+    if (!nearer || !is_behind(face, foot, p)) return;
+    best2 = foot.distance2;
+    best = face;
+    radius = std::sqrt(best2);
+  });
+  return best;
+}
+
+int32_t BodySurface::other_wall(const Vec& p, int32_t face, bool in_both) const {
+  const Vec normal = normal_at(face, foot_on(face, p));
+  float radius = kWallReach, best2 = radius * radius;
+  int32_t best = -1;
+  grid_.visit(p, radius, [&](int32_t wall) {
+    if (ignored_[wall]) return;
+    const Foot foot = foot_on(wall, p);
+    const bool nearer =
+        foot.distance2 < best2 || (foot.distance2 == best2 && wall < best);
+    if (!nearer || dot(normal_at(wall, foot), normal) > kTurned) return;
+    // The far side of something thin is no wall.
+    if (is_behind(wall, foot, p) != in_both) return;
+    best2 = foot.distance2;
+    best = wall;
+    radius = std::sqrt(best2);
+  });
+  return best;
+}
+
+void BodySurface::find(const Vec& p, float reach, int32_t* skins) const {
+  const bool lost = skins[0] >= 0 && ignored_[skins[0]];
+  const int32_t face = nearest(p, lost ? kDeepest : reach, skins[0]);
+  skins[0] = face;
+  skins[1] = -1;
+  if (face < 0 || !creased_[face]) return;
+  const int winding = cross(p, normal_at(face, foot_on(face, p))).winding;
+  if (winding > 0) {
+    const int32_t out = nearest_from_inside(p, kDeepest);
+    if (out >= 0) skins[0] = out;
+  }
+  skins[1] = other_wall(p, skins[0], winding > 1);
+}
+
 int32_t BodySurface::walk(const Vec& p, int32_t face) const {
   Foot foot = foot_on(face, p);
   for (int step = 0; step < kMostWalks && !foot.inside; ++step) {
@@ -191,38 +245,63 @@ int32_t BodySurface::walk(const Vec& p, int32_t face) const {
   return face;
 }
 
-bool BodySurface::is_buried(int64_t vertex) const {
-  const Vec p = now_[vertex], normal = normals_[vertex];
-  const float reach2 = kBurialReach * kBurialReach;
-  bool found = false;
-  grid_.visit(p, kBurialReach, [&](int32_t face) {
+BodySurface::Crossings BodySurface::cross(const Vec& p, const Vec& way) const {
+  const float ways[3] = {way.x, way.y, way.z};
+  int axis = 0;
+  for (int k = 1; k < 3; ++k)
+    if (std::fabs(ways[k]) > std::fabs(ways[axis])) axis = k;
+  const bool forward = ways[axis] >= 0.0f;
+  const int u = (axis + 1) % 3, v = (axis + 2) % 3;
+  const auto part = [](const Vec& a, int k) -> double { return k == 0 ? a.x : k == 1 ? a.y : a.z; };
+  Crossings found{0, kFar};
+  grid_.visit_along(p, axis, forward, [&](int32_t face, const auto& is_here) {
     const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
-    if (found || parts_[corner[0]] == parts_[vertex]) return;
-    const Vec& a = now_[corner[0]];
-    const Vec wide = unit(cross(now_[corner[1]] - a, now_[corner[2]] - a));
-    if (dot(p - a, wide) > 0.0f || dot(wide, normal) > kOpposed) return;
-    const Foot foot = foot_on(face, p);
-    found = foot.inside && foot.distance2 < reach2;
-  }, TriangleGrid::bit(parts_[vertex]));
+    double area[3];
+    for (int k = 0; k < 3; ++k) {
+      // Both faces of an edge must agree on which side the ray passes: ends in the order of ids.
+      const int32_t i = corner[(k + 1) % 3], j = corner[(k + 2) % 3];
+      const Vec &a = now_[std::min(i, j)], &b = now_[std::max(i, j)];
+      const double twice = (part(a, u) - part(p, u)) * (part(b, v) - part(p, v)) -
+                           (part(a, v) - part(p, v)) * (part(b, u) - part(p, u));
+      area[k] = twice >= 0.0 ? std::max(twice, 1e-300) : twice;
+      if (i > j) area[k] = -area[k];
+    }
+    if ((area[0] > 0.0) != (area[1] > 0.0) || (area[1] > 0.0) != (area[2] > 0.0)) return;
+    double low = kFar, high = -kFar, at = 0.0;
+    for (int k = 0; k < 3; ++k) {
+      const double value = part(now_[corner[k]], axis);
+      low = std::min(low, value), high = std::max(high, value);
+      at += area[k] / (area[0] + area[1] + area[2]) * value;
+    }
+    at = std::clamp(at, low, high);
+    if (!is_here(static_cast<float>(at))) return;
+    const double way_to = forward ? at - part(p, axis) : part(p, axis) - at;
+    if (!(way_to > 0.0)) return;
+    found.winding += (area[0] > 0.0) == forward ? 1 : -1;
+    found.first = std::min(found.first, static_cast<float>(way_to));
+  });
   return found;
 }
 
 void BodySurface::find_buried(int threads, const Box& window) {
-  const int64_t count = static_cast<int64_t>(parts_.size());
-  for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
+  for_chunks(threads, static_cast<int>((vertex_count_ + kClothChunk - 1) / kClothChunk),
              [&](int chunk, int) {
                const int64_t begin = static_cast<int64_t>(chunk) * kClothChunk;
-               const int64_t end = std::min<int64_t>(count, begin + kClothChunk);
+               const int64_t end = std::min<int64_t>(vertex_count_, begin + kClothChunk);
                for (int64_t i = begin; i < end; ++i) {
                  Box place = Box::nowhere();
                  place.include(now_[i]);
-                 buried_[i] = ring_begin_[i] < ring_begin_[i + 1] && place.meets(window) &&
-                              is_buried(i);
+                 buried_[i] = crowded_[i] = 0;
+                 if (ring_begin_[i] == ring_begin_[i + 1] || !place.meets(window)) continue;
+                 const Crossings met = cross(now_[i] + kAbove * normals_[i], normals_[i]);
+                 buried_[i] = met.winding > 0;
+                 crowded_[i] = buried_[i] || met.first < kCrowd;
                }
              });
   for (size_t face = 0; face < ignored_.size(); ++face) {
     const int32_t* corner = faces_.data() + 3 * face;
     ignored_[face] = buried_[corner[0]] && buried_[corner[1]] && buried_[corner[2]];
+    creased_[face] = crowded_[corner[0]] || crowded_[corner[1]] || crowded_[corner[2]];
   }
 }
 
@@ -230,23 +309,22 @@ int64_t BodySurface::bytes() const {
   const size_t points = before_.capacity() + after_.capacity() + normals_before_.capacity() +
                         normals_after_.capacity() + earlier_.capacity() + now_.capacity() +
                         normals_.capacity();
-  const size_t ids = faces_.capacity() + parts_.capacity() + ring_begin_.capacity() +
-                     ring_.capacity();
+  const size_t ids = faces_.capacity() + ring_begin_.capacity() + ring_.capacity();
   return static_cast<int64_t>(points * sizeof(Vec) + ids * sizeof(int32_t) + buried_.capacity() +
-                              ignored_.capacity()) +
+                              crowded_.capacity() + ignored_.capacity() + creased_.capacity()) +
          grid_.bytes();
 }
 
 void find_body_contacts(persona_cloth& cloth, int threads, float reach) {
   if (cloth.body.empty()) return;
-  cloth.body.index(Box::around(cloth.positions, kDeepest));
+  cloth.body.index();
   const int64_t count = cloth.vertex_count;
   for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
              [&](int chunk, int) {
                const int64_t begin = static_cast<int64_t>(chunk) * kClothChunk;
                const int64_t end = std::min<int64_t>(count, begin + kClothChunk);
                for (int64_t i = begin; i < end; ++i)
-                 cloth.near[i] = cloth.body.nearest(cloth.positions[i], reach, cloth.near[i]);
+                 cloth.body.find(cloth.positions[i], reach, cloth.near.data() + kSkins * i);
              });
 }
 

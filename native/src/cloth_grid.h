@@ -72,6 +72,22 @@ class TriangleGrid {
           }
         }
   }
+  // Calls visit(face, is_here) for the triangles in the cells that a ray along an axis passes, where
+  // is_here(value) tells whether a coordinate along it lies in the cell: one in many is met once.
+  template <class Visit>
+  void visit_along(const Vec& from, int axis, bool forward, Visit visit) const {
+    if (begin_.empty()) return;
+    const float start[3] = {from.x, from.y, from.z};
+    int cell[3];
+    for (int k = 0; k < 3; ++k) cell[k] = cell_of(start[k], k);
+    for (; cell[axis] >= 0 && cell[axis] < count_[axis]; cell[axis] += forward ? 1 : -1) {
+      const int64_t id =
+          (static_cast<int64_t>(cell[2]) * count_[1] + cell[1]) * count_[0] + cell[0];
+      const auto is_here = [&](float value) { return cell_of(value, axis) == cell[axis]; };
+      for (uint32_t entry = begin_[id]; entry < begin_[id + 1]; ++entry)
+        visit(entries_[entry], is_here);
+    }
+  }
   static uint32_t bit(int32_t label) { return 1u << (label & 31); }
   int64_t bytes() const {
     const size_t words = begin_.capacity() + at_.capacity() + entries_.capacity() +

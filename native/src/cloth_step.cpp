@@ -71,15 +71,18 @@ void stay_on_leash(persona_cloth& cloth, int64_t i, float limit) {
   if (size > longest) cloth.positions[i] = end + (longest / size) * way;
 }
 
-void keep_out(persona_cloth& cloth, int64_t i, const persona_cloth_rules& rules, bool walk) {
-  int32_t& face = cloth.near[i];
+void keep_out(persona_cloth& cloth, int64_t i, int32_t& face, const persona_cloth_rules& rules,
+              bool walk) {
   if (face < 0) return;
   Vec& x = cloth.positions[i];
   if (walk) face = cloth.body.walk(x, face);
   const Foot foot = cloth.body.foot_on(face, x);
-  const Vec normal = cloth.body.normal_at(face, foot);
+  Vec normal = cloth.body.normal_at(face, foot);
   const float away = std::sqrt(foot.distance2);
-  const float distance = dot(x - foot.point, normal) < 0.0f ? -away : away;
+  const bool inside = dot(x - foot.point, normal) < 0.0f;
+  const float distance = inside ? -away : away;
+  // From deep inside the way out is the shortest; near the skin its smooth normal is steadier.
+  if (inside && away > cloth.thickness[i]) normal = (1.0f / away) * (foot.point - x);
   const float depth = cloth.thickness[i] - distance;
   if (!(depth > 0.0f)) return;
   const float push = std::min(depth, rules.max_push);
@@ -129,7 +132,10 @@ void cloth_substep(persona_cloth& cloth, int threads, const persona_cloth_rules&
            [&](int64_t spring) { limit_stretch(cloth, spring, rules.stretch_limit); });
     if (!cloth.body.empty())
       over(threads, 0, count, kClothChunk,
-           [&](int64_t i) { keep_out(cloth, i, rules, walk && sweep == 0); });
+           [&](int64_t i) {
+             for (int k = 0; k < kSkins; ++k)
+               keep_out(cloth, i, cloth.near[kSkins * i + k], rules, walk && sweep == 0);
+           });
   }
   over(threads, 0, count, kClothChunk,
        [&](int64_t i) { find_velocity(cloth, i, seconds, rules.max_speed); });

@@ -12,15 +12,22 @@ import torch
 from persona.core.errors import PersonaError
 from persona.geometry.cameras import Camera
 from persona.kernels import (
+    ClothBody,
+    ClothContacts,
+    ClothMesh,
+    ClothRules,
     Puppet,
     PuppetPose,
     Rig,
+    cloth_substep,
     draw_posed,
+    nearest_skin,
     pose_gaussians,
     project_gaussians,
     project_oriented,
     rasterize,
     rasterize_mesh,
+    run_cloth,
 )
 
 N, V, J, E, K, M = 6, 5, 3, 2, 2, 4
@@ -61,6 +68,39 @@ POSE = {
     "gaussian_offsets": rows(N, 3),
 }
 SIZE = {"width": 9, "height": 7}
+CLOTH = {
+    "faces": torch.tensor([[0, 1, 2], [0, 2, 3]]),
+    "rest": rows(N, 3),
+    "inverse_masses": rows(N),
+    "holds": rows(N),
+    "thickness": rows(N),
+    "layers": torch.zeros(N, dtype=torch.int64),
+    "garments": torch.zeros(N, dtype=torch.int64),
+    "anchors": torch.zeros(N, dtype=torch.int64),
+    "anchor_lengths": rows(N),
+    "springs": torch.tensor([[0, 1], [2, 3]]),
+    "lengths": rows(2),
+    "compliances": rows(2),
+}
+STEP = {
+    "positions": rows(N, 3),
+    "velocities": rows(N, 3),
+    "targets": rows(N, 3),
+    "earlier": rows(V, 3),
+    "now": rows(V, 3),
+    "normals": rows(V, 3),
+    "near": torch.zeros(N, 2, dtype=torch.int64),
+    "pairs": torch.tensor([[3, 0], [1, 1]]),
+    "sides": rows(2),
+}
+FRAME = {
+    "positions": rows(N, 3),
+    "body_before": rows(V, 3),
+    "body_after": rows(V, 3),
+    "targets_before": rows(N, 3),
+    "targets_after": rows(N, 3),
+}
+SKIN = {"faces": torch.tensor([[0, 1, 2], [2, 1, 4]])}
 
 
 def rig_of(given):
@@ -71,7 +111,40 @@ def puppet_of(given):
     return Puppet(rig=rig_of(RIG), **given)
 
 
+def cloth_of(given):
+    return ClothMesh(**given, color_begin=(0, 2), edge_color_count=1)
+
+
+def skin_of(given):
+    return ClothBody(**given, vertex_count=V)
+
+
+def step(mesh, body, given):
+    contacts = ClothContacts(**{name: given[name] for name in ("near", "pairs", "sides")})
+    state = (given[name] for name in ("positions", "velocities", "targets"))
+    skin = tuple(given[name] for name in ("earlier", "now", "normals"))
+    return cloth_substep(mesh, body, *state, skin, contacts, 0.01, rules=ClothRules())
+
+
+def frame(given):
+    run = run_cloth(cloth_of(CLOTH), skin_of(SKIN), given["positions"])
+    bodies, targets = (
+        tuple(given[f"{name}_{when}"] for when in ("before", "after"))
+        for name in ("body", "targets")
+    )
+    run.frame(bodies, targets, 0.01, rules=ClothRules())
+    return run.positions, run.velocities
+
+
 OPS = {
+    "ClothMesh": (CLOTH, lambda given: step(cloth_of(given), skin_of(SKIN), STEP)),
+    "ClothBody": (SKIN, lambda given: step(cloth_of(CLOTH), skin_of(given), STEP)),
+    "cloth_substep": (STEP, lambda given: step(cloth_of(CLOTH), skin_of(SKIN), given)),
+    "run_cloth": (FRAME, frame),
+    "nearest_skin": (
+        {"positions": rows(N, 3), "skin": rows(V, 3)},
+        lambda given: nearest_skin(cloth_of(CLOTH), skin_of(SKIN), **given, reach=0.5),
+    ),
     "rasterize": (
         {
             "means2d": rows(N, 2),
@@ -152,6 +225,8 @@ def same(a, b):
 FREE = {
     # The first tensor sets the number of rows, the precision, or both; the others then differ.
     ("rasterize_mesh", "faces", "a row more"),
+    ("ClothMesh", "faces", "a row more"),
+    ("ClothBody", "faces", "a row more"),
     ("rasterize", "features", "a column more"),
     ("Puppet", "features", "a column more"),
 }

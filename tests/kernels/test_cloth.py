@@ -25,9 +25,7 @@ from persona.kernels.cloth_mesh import no_contacts
 from persona.synthesis.physics.weave import _color
 
 STEP = 1 / 360
-NOBODY = ClothBody(
-    faces=torch.zeros(0, 3, dtype=torch.int64), parts=torch.zeros(0, dtype=torch.int64)
-)
+NOBODY = ClothBody(faces=torch.zeros(0, 3, dtype=torch.int64), vertex_count=0)
 NO_SKIN = (torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, 3))
 SPACING = 0.02
 """Between the vertices of a sheet [m]."""
@@ -128,7 +126,7 @@ def ball(radius=0.12, *, rings=14, around=20):
     a, b = ids[:-1].flatten(), ids[:-1].roll(-1, 1).flatten()
     c, d = ids[1:].roll(-1, 1).flatten(), ids[1:].flatten()
     faces = torch.cat([torch.stack([a, b, c], 1), torch.stack([a, c, d], 1)])
-    body = ClothBody(faces=faces, parts=torch.zeros(len(points), dtype=torch.int64))
+    body = ClothBody(faces=faces, vertex_count=len(points))
     return body, radius * points
 
 
@@ -203,30 +201,69 @@ def test_the_nearest_skin_is_the_nearest(seed, reach):
     got = nearest_skin(*call, reach=reach, backend=Backend.NATIVE)
     expected = nearest_skin(*call, reach=reach, backend=Backend.REFERENCE)
     # At an edge two faces are equally near, and rounding chooses.
+    assert (got[:, 1] == -1).all()  # nothing of a ball stands before it
+    assert (expected[:, 1] == -1).all()
+    got, expected = got[:, 0], expected[:, 0]
     shared = (body.faces[got.long()][:, :, None] == body.faces[expected.long()][:, None]).sum(
         (1, 2)
     )
     assert ((got == expected) | ((got >= 0) & (expected >= 0) & (shared > 0))).all()
 
 
-def test_skin_inside_other_skin_stops_nothing():
-    body, skin = ball()
-    both = torch.cat([skin, skin + torch.tensor([0.2, 0.0, 0.0])])
-    count = len(skin)
-    faces = torch.cat([body.faces, body.faces + count])
-    parts = torch.arange(2).repeat_interleave(count)
+def two_balls(apart=0.16, **options):
+    """Two balls side by side along x that pass into each other, as one body."""
+    one, skin = ball(**options)
+    away = torch.tensor([apart / 2, 0.0, 0.0])
+    faces = torch.cat([one.faces, one.faces + len(skin)])
+    both = torch.cat([skin - away, skin + away])
+    return ClothBody(faces=faces, vertex_count=len(both)), both, torch.stack([-away, away])
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=5, deadline=None)
+def test_in_a_crease_both_walls_are_minded_and_nothing_buried(seed):
+    body, skin, centers = two_balls()
+    g = torch.Generator().manual_seed(seed)
     mesh = sheet()
-    points = torch.tensor([0.1, 0.0, 0.0]) + 0.3 * mesh.rest
-    found = {}
-    for name, labels in (("limbs", parts), ("one part", torch.zeros_like(parts))):
-        crossed = ClothBody(faces=faces, parts=labels)
-        near = [
-            nearest_skin(mesh, crossed, points, both, reach=0.02, backend=backend)
-            for backend in (Backend.NATIVE, Backend.REFERENCE)
-        ]
-        assert ((near[0] >= 0) == (near[1] >= 0)).all()
-        found[name] = int((near[0] >= 0).sum())
-    assert found["limbs"] < found["one part"]
+    # About the ring where the balls meet, 8.9 cm from the axis.
+    angles = 2 * torch.pi * torch.rand(len(mesh.rest), generator=g)
+    ring = torch.stack([0 * angles, 0.09 * angles.cos(), 0.09 * angles.sin()], 1)
+    points = ring + 0.006 * torch.randn(ring.shape, generator=g)
+    got, expected = (
+        nearest_skin(mesh, body, points, skin, reach=0.05, backend=backend)
+        for backend in (Backend.NATIVE, Backend.REFERENCE)
+    )
+    # Rounding chooses between equals, and what is about as near as the walls' limits.
+    assert float((got == expected).float().mean()) > 0.9
+    assert float((got[:, 1] >= 0).float().mean()) > 0.7  # the others stand too far from one
+    middles = skin[body.faces].mean(1)
+    side = (torch.arange(len(body.faces)) >= len(body.faces) // 2).long()
+    assert (side[got[got[:, 1] >= 0].long()].sum(1) == 1).all()
+    into_the_other = 0.12 - (middles - centers[1 - side]).norm(dim=1)
+    assert float(into_the_other[got[got >= 0].long()].max()) < 0.04  # a face's size
+
+
+def test_cloth_over_a_crease_enters_neither_wall():
+    body, skin, centers = two_balls(rings=30, around=44)
+    mesh = sheet(rows=20, columns=19)
+    start = mesh.rest + torch.tensor([0.0, 0.13, 0.0])
+    run = run_cloth(mesh, body, start)
+    for _ in range(20):
+        run.frame((skin, skin), (start, start), 1 / 30, rules=ClothRules(friction=0.6))
+    away = torch.cdist(run.positions, centers).amin(1)
+    assert float(away.min()) > 0.12
+    lowest = run.positions[run.positions[:, 0].abs() < 0.01, 1].max()
+    assert float(lowest) < 0.115  # it sinks between them
+
+
+def test_what_stands_inside_both_walls_comes_out_of_both():
+    body, skin, centers = two_balls(rings=30, around=44)
+    mesh = sheet(rows=2, columns=2)
+    start = 0.05 * mesh.rest + torch.tensor([0.0, 0.075, 0.0])
+    run = run_cloth(mesh, body, start)
+    for _ in range(4):
+        run.frame((skin, skin), (start, start), 1 / 30, rules=ClothRules())
+    assert float(torch.cdist(run.positions, centers).amin()) > 0.12
 
 
 def test_free_fall_is_a_parabola_and_keeps_momentum():
@@ -250,7 +287,7 @@ def test_free_fall_is_a_parabola_and_keeps_momentum():
 def test_springs_and_pairs_push_with_equal_and_opposite_force():
     call = random_call(3)
     mesh = replace(sheet(), holds=torch.zeros(72))
-    contacts = replace(call["contacts"], near=torch.full((72,), -1))
+    contacts = replace(call["contacts"], near=torch.full((72, 2), -1))
     call = {**call, "mesh": mesh, "contacts": contacts}
     rules = ClothRules(drag=0.0, gravity=0.0)
     _, velocities = cloth_substep(**call, rules=rules)
@@ -375,7 +412,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(BackendError, match="no backend for run_cloth"):
         run_cloth(mesh, body, mesh.rest, backend=Backend.GSPLAT)
     call = random_call(0)
-    far = replace(call["contacts"], near=torch.full((72,), 1 << 20))
+    far = replace(call["contacts"], near=torch.full((72, 2), 1 << 20))
     with pytest.raises(InputError, match="near spans"):
         cloth_substep(**{**call, "contacts": far}, rules=ClothRules())
     assert len(no_contacts(mesh).near) == 72

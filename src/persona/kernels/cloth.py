@@ -100,7 +100,7 @@ def check_frame(
     Raises:
         InputError: Shapes or types do not fit, a number is not finite, or the frame has no length.
     """
-    count, skin_count = len(mesh.rest), len(body.parts)
+    count, skin_count = len(mesh.rest), body.vertex_count
     check_floats(
         rest=(mesh.rest, (None, 3)),
         body_before=(skins[0], (skin_count, 3)),
@@ -157,7 +157,7 @@ def cloth_substep(
         Macklin, Mueller and Chentanez, "XPBD: position-based simulation of compliant constrained
         dynamics", 2016; Kim, Chentanez and Mueller, "Long range attachments", 2012.
     """
-    count, skin_count = len(mesh.rest), len(body.parts)
+    count, skin_count = len(mesh.rest), body.vertex_count
     check_floats(
         rest=(mesh.rest, (None, 3)),
         positions=(positions, (count, 3)),
@@ -184,8 +184,12 @@ def nearest_skin(
     reach: float,
     backend: Backend | None = None,
     threads: int | None = None,
-) -> Int[Tensor, " v"]:
-    """Find the face of the body that each vertex of cloth minds.
+) -> Int[Tensor, "v 2"]:
+    """Find the faces of the body that each vertex of cloth minds.
+
+    The first is the nearest; for a vertex inside the body, the nearest of those that it is behind.
+    Where skin stands before skin, in armpits and between thigh and belly, the second is the nearest
+    that is turned away from the first by 60 degrees or more: the other wall of the crease.
 
     Args:
         mesh: The cloth.
@@ -197,8 +201,8 @@ def nearest_skin(
         threads: Threads of the native backend; None takes torch's number.
 
     Returns:
-        The nearest face, the first of equally near ones, or -1. Skin that lies inside another part
-        of the body does not count.
+        Two faces, or -1; of equally near ones the first. Skin that lies inside the body does not
+        count.
 
     Raises:
         InputError: Something does not fit or is not finite.
@@ -207,7 +211,7 @@ def nearest_skin(
     check_floats(
         rest=(mesh.rest, (None, 3)),
         positions=(positions, (len(mesh.rest), 3)),
-        skin=(skin, (len(body.parts), 3)),
+        skin=(skin, (body.vertex_count, 3)),
     )
     check_range("reach", mesh.rest.new_tensor([reach]), 0.0, 1e3)
     check_thread_count(threads)

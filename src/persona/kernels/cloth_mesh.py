@@ -12,6 +12,8 @@ from persona.core.errors import InputError
 from persona.core.types import Faces
 from persona.kernels.checks import check_floats, check_ids
 
+SKINS = 2
+"""Faces of the body that a vertex minds."""
 _AT_LEAST_ONE = ("substeps", "look_every", "stretch_sweeps", "stretch_limit")
 
 
@@ -108,23 +110,31 @@ class ClothBody:
     """
 
     faces: Faces
-    """Triangles that stop cloth, counter-clockwise seen from outside; none at all lets it fall."""
-    parts: Int[Tensor, " b"]
-    """Part of the body of every vertex. Skin that lies inside *another* part (an arm pressed into
-    the side) stops nothing; skin of the same part never counts as inside."""
+    """Triangles that stop cloth, counter-clockwise seen from outside; none at all lets it fall. They
+    close: what of them lies inside the body (an arm pressed into the side) stops nothing, and who
+    looks through a hole takes outside for inside."""
+    vertex_count: int
+    """Vertices of the body, those without a face included."""
 
     def __post_init__(self) -> None:
-        count = len(self.parts)
-        check_ids("parts", self.parts, (count,), 1 << 16, beside=self.faces)
-        check_ids("faces", self.faces, (len(self.faces), 3), count, beside=self.parts)
+        if self.vertex_count < 0:
+            raise InputError(
+                f"the body has {self.vertex_count} vertices",
+                why="a number of things is not negative",
+                fix="give the number of rows of the body's vertices",
+            )
+        on_cpu = torch.empty(0)  # where cloth is solved
+        shape = (len(self.faces), 3)
+        check_ids("faces", self.faces, shape, self.vertex_count, beside=on_cpu)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClothContacts:
     """Who touches whom during one substep."""
 
-    near: Int[Tensor, " v"]
-    """Face of the body that each vertex minds, or -1."""
+    near: Int[Tensor, "v 2"]
+    """Faces of the body that each vertex minds, or -1: the nearest, and in a crease its other
+    wall."""
     pairs: Int[Tensor, "p 2"]
     """A vertex and a face of cloth that keep apart."""
     sides: Float[Tensor, " p"]
@@ -137,7 +147,7 @@ class ClothContacts:
             InputError: Shapes or types do not fit, or an id names nobody.
         """
         count = len(mesh.rest)
-        check_ids("near", self.near, (count,), len(body.faces), beside=mesh.rest, low=-1)
+        check_ids("near", self.near, (count, SKINS), len(body.faces), beside=mesh.rest, low=-1)
         check_ids("pairs", self.pairs, (len(self.pairs), 2), 1 << 31, beside=mesh.rest)
         check_ids("pairs", self.pairs[:, 0], (len(self.pairs),), count, beside=mesh.rest)
         check_ids("pairs", self.pairs[:, 1], (len(self.pairs),), len(mesh.faces), beside=mesh.rest)
@@ -197,7 +207,7 @@ class ClothRules:
 def no_contacts(mesh: ClothMesh) -> ClothContacts:
     """Give the contacts of cloth that touches nothing."""
     return ClothContacts(
-        near=torch.full((len(mesh.rest),), -1, dtype=torch.int32),
+        near=torch.full((len(mesh.rest), SKINS), -1, dtype=torch.int32),
         pairs=torch.zeros(0, 2, dtype=torch.int32),
         sides=mesh.rest.new_zeros(0),
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from persona.kernels.cloth import check_frame
-from persona.kernels.cloth_mesh import ClothBody, ClothContacts, ClothMesh, ClothRules
+from persona.kernels.cloth_mesh import SKINS, ClothBody, ClothContacts, ClothMesh, ClothRules
 from persona.kernels.native_core import address, check_status, native_library, thread_count
 
 
@@ -37,7 +37,6 @@ class BodyStruct(ctypes.Structure):
         ("vertex_count", ctypes.c_int64),
         ("face_count", ctypes.c_int64),
         ("faces", ctypes.c_void_p),
-        ("parts", ctypes.c_void_p),
     )
 
 
@@ -76,7 +75,7 @@ class _Handle:
                 )
             },
         }
-        skin = [value.to(torch.int32).contiguous() for value in (body.faces, body.parts)]
+        skin = body.faces.to(torch.int32).contiguous()
         mesh_struct = MeshStruct(
             vertex_count=len(mesh.rest),
             face_count=len(mesh.faces),
@@ -84,7 +83,7 @@ class _Handle:
             edge_color_count=mesh.edge_color_count,
             **{name: address(value) for name, value in held.items()},
         )
-        body_struct = BodyStruct(len(body.parts), len(body.faces), *map(address, skin))
+        body_struct = BodyStruct(body.vertex_count, len(body.faces), address(skin))
         cloth = ctypes.c_void_p()
         check_status(
             self._library.persona_cloth_create(
@@ -200,7 +199,7 @@ def nearest_skin(
     """Search by cells; see `persona.kernels.cloth.nearest_skin`."""
     handle = _Handle(mesh, body)
     inputs = skin.detach().contiguous(), positions.contiguous()
-    near = torch.empty(len(positions), dtype=torch.int32)
+    near = torch.empty(len(positions), SKINS, dtype=torch.int32)
     status = native_library().persona_cloth_nearest(
         handle.value, thread_count(threads), reach, *map(address, (*inputs, near))
     )

@@ -16,11 +16,6 @@ Ids = NDArray[np.int64]
 GENTLE = 0.2
 """Share of ``max_push`` by which cloth pushes cloth: both sides give way, over many steps."""
 
-BURIAL_REACH = 0.045
-"""Skin farther away buries nobody [m]; less than any limb is thick."""
-OPPOSED = -0.3
-"""Cosine between the normals of skins that have passed through each other, at most [-]."""
-
 
 def cloth_substep(
     mesh: ClothMesh,
@@ -50,7 +45,8 @@ def cloth_substep(
     for _ in range(rules.stretch_sweeps):
         for springs in colors[: mesh.edge_color_count]:
             _limit_stretch(cloth, mesh, springs, rules.stretch_limit)
-        _keep_out(cloth, _Skin.of(body, skin), near, rules)
+        for skins in near.T:
+            _keep_out(cloth, _Skin.of(body, skin), skins, rules)
     ways = (cloth.x - cloth.before) / seconds
     speeds = np.linalg.norm(ways, axis=1, keepdims=True)
     ways = ways * np.minimum(1, rules.max_speed / np.maximum(speeds, 1e-30))
@@ -180,7 +176,10 @@ def _part_pair(
 
 
 def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, rules: ClothRules) -> None:
-    """Push out of the skin along its smooth normal, rub against its motion, throw nothing."""
+    """Push out of the skin along its smooth normal, rub against its motion, throw nothing.
+
+    From deeper inside than the thickness the shortest way out is taken.
+    """
     ids = np.flatnonzero(near >= 0)
     corners = skin.faces[near[ids]]
     x = cloth.x[ids]
@@ -191,7 +190,10 @@ def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, rules: ClothRules) -> None:
 
     away, normal = x - on_skin(skin.now), _unit(on_skin(skin.normals))
     sign = np.where((away * normal).sum(1) < 0, -1, 1)
-    depth = cloth.thickness[ids] - sign * np.linalg.norm(away, axis=1)
+    far = np.linalg.norm(away, axis=1)
+    deep = (sign < 0) & (far > cloth.thickness[ids])
+    normal = np.where(deep[:, None], _unit(-away), normal)
+    depth = cloth.thickness[ids] - sign * far
     push = np.clip(depth, 0, rules.max_push)
     slid = (x - cloth.before[ids]) - on_skin(skin.now - skin.earlier)
     parting = (slid * normal).sum(1)
@@ -202,61 +204,6 @@ def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, rules: ClothRules) -> None:
     cloth.x[ids] += push[:, None] * normal - grip[:, None] * sideways
     stopped = np.where(cloth.w[ids] > 0, np.clip(-parting, 0, push), push)
     cloth.before[ids] += (push - stopped)[:, None] * normal
-
-
-def nearest_skin(
-    mesh: ClothMesh,
-    body: ClothBody,
-    positions: Tensor,
-    skin: Tensor,
-    *,
-    reach: float,
-    threads: int | None = None,
-) -> Tensor:
-    """Try every face for every vertex; see `persona.kernels.cloth.nearest_skin`."""
-    del mesh, threads
-    near = np.full(len(positions), -1, np.int32)
-    if not len(body.faces):
-        return torch.from_numpy(near)
-    corners = _floats(skin)[body.faces.numpy().astype(np.int64)]
-    buried = _buried_faces(body, _floats(skin))
-    for i, p in enumerate(_floats(positions)):
-        everywhere = np.broadcast_to(p, (len(corners), 3))
-        shares = nearest_shares(everywhere, *(corners[:, k] for k in range(3)))
-        away = np.linalg.norm(np.einsum("fk,fkd->fd", shares, corners) - p, axis=1)
-        away[buried] = np.inf
-        if away.min() < reach:
-            near[i] = away.argmin()
-    return torch.from_numpy(near)
-
-
-def _buried_faces(body: ClothBody, skin: Array) -> NDArray[np.bool_]:
-    """Mark the faces whose three corners lie inside another part of the body.
-
-    A corner does when a face of another part, turned against it, stands before it within reach:
-    two skins that have passed through each other.
-    """
-    faces, parts = body.faces.numpy().astype(np.int64), body.parts.numpy()
-    corners = skin[faces]
-    wide = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(skin)
-    for k in range(3):
-        np.add.at(normals, faces[:, k], wide)
-    normals, wide = _unit(normals), _unit(wide)
-    buried = np.zeros(len(skin), bool)
-    for i, p in enumerate(skin):
-        shares = nearest_shares(
-            np.broadcast_to(p, (len(corners), 3)), *(corners[:, k] for k in range(3))
-        )
-        away = np.einsum("fk,fkd->fd", shares, corners) - p
-        buried[i] = (
-            (parts[faces[:, 0]] != parts[i])
-            & (((p - corners[:, 0]) * wide).sum(1) <= 0)
-            & (wide @ normals[i] <= OPPOSED)
-            & (shares > 0).all(1)
-            & (np.linalg.norm(away, axis=1) < BURIAL_REACH)
-        ).any()
-    return buried[faces].all(1)
 
 
 def nearest_shares(p: Array, a: Array, b: Array, c: Array) -> Array:

@@ -8,7 +8,8 @@ from torch import Tensor
 from persona.geometry.meshes import vertex_normals
 from persona.kernels.cloth import check_frame
 from persona.kernels.cloth_mesh import ClothBody, ClothContacts, ClothMesh, ClothRules
-from persona.kernels.cloth_reference import cloth_substep, nearest_shares, nearest_skin
+from persona.kernels.cloth_reference import cloth_substep, nearest_shares
+from persona.kernels.cloth_skin_reference import nearest_skin
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]

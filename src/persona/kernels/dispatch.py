@@ -97,7 +97,7 @@ CANDIDATES: dict[str, tuple[Candidate, ...]] = {
         _reference("posing_reference"),
     ),
     "cloth_substep": (_native("cloth_native"), _reference("cloth_reference")),
-    "nearest_skin": (_native("cloth_native"), _reference("cloth_reference")),
+    "nearest_skin": (_native("cloth_native"), _reference("cloth_skin_reference")),
     "run_cloth": (_native("cloth_native"), _reference("cloth_run_reference")),
     "project_gaussians": (
         _native("projection_native"),

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from persona.core.errors import InputError
+from persona.geometry.winding import winding_numbers
 from persona.kernels import ClothRules
 from persona.synthesis.physics.drape import drape, skinned
 from persona.synthesis.physics.settings import ClothSettings
@@ -17,22 +18,6 @@ FRAMES = 26
 FIRST = {"walk": 0, "squat": 22}
 """So that the last frames of the squat are its lowest."""
 SETTINGS = ClothSettings()
-
-
-def winding_numbers(points, vertices, faces, *, chunk=100):
-    """Count how often a surface goes around each point: 1 inside, 0 outside.
-
-    References:
-        Van Oosterom and Strackee, "The solid angle of a plane triangle", 1983.
-    """
-    total = []
-    for some in points.split(chunk):
-        a, b, c = (vertices[faces[:, k]] - some[:, None] for k in range(3))
-        la, lb, lc = (side.norm(dim=-1) for side in (a, b, c))
-        volume = (a * torch.linalg.cross(b, c, dim=-1)).sum(-1)
-        flat = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
-        total.append(torch.atan2(volume, flat).sum(-1) / (2 * torch.pi))
-    return torch.cat(total)
 
 
 def stretches(garment, positions):
@@ -59,20 +44,16 @@ def dressed(wardrobe, collider, film):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "most"),
-    # At the bottom of the squat the body's thighs pass into its own belly: outside of one is inside
-    # the other.
-    [("walk", 0.005), ("squat", 0.015)],
-)
-def test_hardly_anything_enters_the_body(dressed, body, name, most):
+# At the bottom of the squat the body's thighs pass into its own belly.
+@pytest.mark.parametrize("name", ["walk", "squat"])
+def test_hardly_anything_enters_the_body(dressed, body, name):
     skin, _, clothes = dressed(name)
     inside, count = 0, 0
     for frame in (9, FRAMES - 1):
         points = torch.cat([film[frame] for film in clothes.values()])[::4]
         inside += int((winding_numbers(points, skin[frame], body.faces) > 0.5).sum())
         count += len(points)
-    assert inside <= most * count
+    assert inside <= 0.005 * count
 
 
 @pytest.mark.slow
@@ -136,9 +117,10 @@ def test_every_vertex_hangs_on_a_held_one_and_springs_of_a_colour_do_not_meet(wa
     assert ((mesh.inverse_masses == 0) == held).all()
 
 
-def test_the_collider_has_no_fingers_and_several_parts(body, collider):
+def test_the_collider_has_no_fingers_and_no_holes(body, collider):
     assert 0.5 * len(body.faces) < len(collider.faces) < len(body.faces)
-    assert len(collider.parts.unique()) == 9
+    sides = collider.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    assert set(map(tuple, sides.tolist())) == set(map(tuple, sides.flip(1).tolist()))
 
 
 def test_what_does_not_fit_is_refused(wardrobe, collider, film):

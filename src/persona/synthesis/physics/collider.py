@@ -1,47 +1,47 @@
-"""Choose the skin that stops cloth, and say which parts of it may press into each other."""
+"""Choose the skin that stops cloth."""
 
+from itertools import pairwise
 from typing import Final
 
 import torch
 
 from persona.body import SmplxBody
 from persona.body.skeleton import JOINT_NAMES
+from persona.core.types import Faces
 from persona.kernels import ClothBody
 
-_GROUPS: Final = {
-    "shoulder": "upper_arm",
-    "elbow": "lower_arm",
-    "wrist": "lower_arm",
-    "hip": "thigh",
-    "knee": "shin",
-    "ankle": "shin",
-    "foot": "shin",
-}
-"""Joint -> limb; every other joint is of the trunk."""
-_NAMES: Final = (
-    "trunk",
-    *(f"{side}_{limb}" for side in ("left", "right") for limb in dict.fromkeys(_GROUPS.values())),
-)
 _INSIDE: Final = ("left_eye", "right_eye", "mouth_inner", "tongue", "teeth")
 """Parts that no cloth can touch."""
 
 
 def collider_of(body: SmplxBody) -> ClothBody:
-    """Give the body's skin without eyes, mouth and fingers, divided into trunk and limbs.
+    """Give the body's skin without eyes, mouth and fingers, and close the holes they leave.
 
     Fingers are left out: they are thinner than a hand moves between two frames, and would hook
-    into cloth. What remains of the hand is closed enough to push a skirt aside.
+    into cloth. What remains of the hand pushes a skirt aside. A closed surface has an inside, which
+    is how the solver knows what of the skin lies buried in the body.
     """
     names = [JOINT_NAMES[joint] for joint in body.weights.argmax(1).tolist()]
-    parts = torch.tensor([_NAMES.index(_group(name)) for name in names])
     away = body.regions.mask(*_INSIDE)
     away = away | torch.tensor([name[-1].isdigit() and "spine" not in name for name in names])
     faces = body.faces[~away[body.faces].any(1)]
-    return ClothBody(faces=faces, parts=parts)
+    return ClothBody(faces=torch.cat([faces, _lids(faces)]), vertex_count=body.vertex_count)
 
 
-def _group(joint: str) -> str:
-    side, _, bare = joint.partition("_")
-    if bare.rstrip("123") in ("index", "middle", "pinky", "ring", "thumb"):
-        return f"{side}_lower_arm"
-    return f"{side}_{_GROUPS[bare]}" if bare in _GROUPS else "trunk"
+def _lids(faces: Faces) -> Faces:
+    """Give a fan of triangles over each hole."""
+    sides = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).tolist()
+    known = {(a, b) for a, b in sides}
+    # Around a hole, against the way of the faces; where two holes touch a corner has two ways on.
+    ways: dict[int, list[int]] = {}
+    for a, b in sides:
+        if (b, a) not in known:
+            ways.setdefault(b, []).append(a)
+    lids: list[tuple[int, int, int]] = []
+    for start, onward in ways.items():
+        while onward:
+            rim = [start]
+            while (corner := ways[rim[-1]].pop()) != start:
+                rim.append(corner)
+            lids += [(start, a, b) for a, b in pairwise(rim[1:])]
+    return torch.tensor(lids, dtype=faces.dtype).reshape(-1, 3)
