@@ -25,6 +25,12 @@ struct Foot {
 
 Foot nearest_on_triangle(const Vec& p, const Vec& a, const Vec& b, const Vec& c);
 
+// Where a vertex was last measured against skin, and how far it may go from there untouched [m].
+struct Leeway {
+  Vec from;
+  float way = 0.0f;
+};
+
 // A vertex and a face of cloth that must stay on one side of each other.
 struct ClothPair {
   int32_t vertex, face;
@@ -91,6 +97,7 @@ struct persona_cloth {
 
   persona::BodySurface body;
   std::vector<persona::Vec> positions, velocities, previous, targets;
+  std::vector<persona::Leeway> leeways;  // as `near`
   std::vector<int32_t> near;  // faces of the body that each vertex minds, kSkins each, or -1
   std::vector<persona::ClothPair> pairs, pair_slots;
   std::vector<uint8_t> pair_counts;
