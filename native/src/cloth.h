@@ -43,8 +43,8 @@ class BodySurface {
   void set(const persona_cloth_body& body);
   bool empty() const { return faces_.empty(); }
   int64_t face_count() const { return static_cast<int64_t>(ignored_.size()); }
-  // The motion of a frame, of which a substep shows a part; also finds what is buried in the body.
-  // What is outside the window is not looked at.
+  // The motion of a frame, of which a substep shows a part; also finds what of the skin within the
+  // window is buried in the body.
   void begin_frame(int threads, const float* before, const float* after, const Box& window);
   void show(int substep, int substeps);
   // One substep alone, with its normals.
@@ -72,7 +72,7 @@ class BodySurface {
   int32_t other_wall(const Vec& p, int32_t face, bool in_both) const;
   bool is_behind(int32_t face, const Foot& foot, const Vec& p) const;
   // Along the coordinate axis nearest to `way`.
-  Crossings cross(const Vec& p, const Vec& way) const;
+  Crossings look_along(const Vec& p, const Vec& way) const;
   void find_buried(int threads, const Box& window);
 
   int64_t vertex_count_ = 0;

@@ -178,7 +178,7 @@ void find_cloth_pairs(persona_cloth& cloth, int threads, const persona_cloth_rul
   const int64_t count = cloth.vertex_count;
   if (!(rules.cloth_reach > 0.0f)) return;
   cloth.grid.build(cloth.positions.data(), cloth.faces.data(),
-                   static_cast<int64_t>(cloth.faces.size() / 3), kCell, nullptr, cloth.layers.data());
+                   static_cast<int64_t>(cloth.faces.size() / 3), kCell, cloth.layers.data());
   find_vertex_normals(cloth);
   for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
              [&](int chunk, int) {

@@ -81,7 +81,7 @@ void keep_out(persona_cloth& cloth, int64_t i, int64_t place, const persona_clot
   if (face < 0) return;
   Vec& x = cloth.positions[i];
   Leeway& leeway = cloth.leeways[place];
-  // No point is farther from a face than a neighbour's distance and the way there.
+  // The distance to a face changes by no more than the way gone.
   if (!first && length(x - leeway.from) < leeway.way) return;
   if (first && walk) face = cloth.body.walk(x, face);
   const Foot foot = cloth.body.foot_on(face, x);
