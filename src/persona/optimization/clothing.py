@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.avatar.avatar import neutral_vertices
-from persona.body import SmplxBody
+from persona.body import BodyPose, SmplxBody
 from persona.body.skinning import blend_transforms
 from persona.core.types import Faces
 from persona.kernels import rasterize_mesh
@@ -109,22 +109,14 @@ def dress(
     laplacian = uniform_laplacian(faces, body.vertex_count)
     naked = posed.rest_vertices
     naked_pixels, _ = view.camera.project(posed.vertices)
-    shod = wears_shoes(naked_pixels.numpy(), view.parts.numpy(), weights)
     resting = naked.numpy().astype(np.float64)
-    worn = shoe_offsets(resting, faces, weights, laplacian, shod)
-    if covered_share(naked_pixels.numpy(), view.parts.numpy(), weights, TRUNK) > COVERED_SHARE:
-        worn += drape_offsets(resting, faces, weights, laplacian)
+    parts = view.parts.numpy()
+    worn = _worn_offsets(resting, faces, weights, laplacian, (naked_pixels.numpy(), parts))
     linear, shift = blend_transforms(posed.T_posed_rest, body.weights)
     worn_rest = naked + torch.from_numpy(worn).float()
     standing = (linear @ (worn_rest + posed.pose_correctives)[..., None])[..., 0] + shift
     in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
-    skirts = [
-        skirt
-        for garment in garments
-        if (skirt := skirt_of(garment, garments, posed.rest_joints.double().numpy())) is not None
-    ]
-    parts = view.parts.numpy()
-    skirts = [with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts) for skirt in skirts]
+    skirts = _skirts(garments, posed, view)
     under = covered_by(skirts, resting, weights)
     hung = [skirt.hung(posed.T_posed_rest, view.camera) for skirt in skirts]
     mask = view.mask.numpy() > 0.5
@@ -176,6 +168,34 @@ def dress(
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
+
+
+def _skirts(garments: Sequence[Garment], posed: BodyPose, view: WorkingView) -> list[Skirt]:
+    """Cut off what hangs around both legs, as long as the photo shows it."""
+    joints, parts = posed.rest_joints.double().numpy(), view.parts.numpy()
+    return [
+        with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts)
+        for garment in garments
+        if (skirt := skirt_of(garment, garments, joints)) is not None
+    ]
+
+
+def _worn_offsets(
+    resting: np.ndarray,
+    faces: np.ndarray,
+    weights: np.ndarray,
+    laplacian: sp.csr_matrix,
+    shown: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Turn shod feet into shoes and hang cloth over a covered trunk; offsets at rest [m], (v, 3).
+
+    ``shown`` are the pixels of the naked body's vertices and the picture of parts.
+    """
+    pixels, parts = shown
+    worn = shoe_offsets(resting, faces, weights, laplacian, wears_shoes(pixels, parts, weights))
+    if covered_share(pixels, parts, weights, TRUNK) > COVERED_SHARE:
+        worn += drape_offsets(resting, faces, weights, laplacian)
+    return worn
 
 
 def _joined_faces(faces: np.ndarray, count: int, skirts: Sequence[Skirt]) -> np.ndarray:
