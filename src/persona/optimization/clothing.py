@@ -1,6 +1,6 @@
 """Dress the fitted body: shoes, cloth out to the outline, skirts, hair and webs as shells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,7 +34,7 @@ from persona.optimization.head import averted_cheek
 from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
-from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
+from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
@@ -121,19 +121,7 @@ def dress(
     hung = [skirt.hung(posed.T_posed_rest, view.camera) for skirt in skirts]
     mask = view.mask.numpy() > 0.5
     hair = view.parts.numpy() == Part.HAIR
-    grow = partial(
-        fit_silhouette,
-        np.concatenate([in_camera, *hung]),
-        _joined_faces(faces, len(in_camera), skirts),
-        camera=view.camera,
-        mask=mask,
-        freedom=joined_freedom(
-            freedom(weights), covered_by(skirts, resting, weights, shown=-HEM_REACH), skirts
-        ),
-        laplacian=sp.block_diag(
-            [laplacian, *(uniform_laplacian(s.faces, len(s.rest)) for s in skirts)], format="csr"
-        ),
-    )
+    grow = _grower(in_camera, faces, weights, skirts, hung, view, laplacian, resting)
     body_rows = slice(0, len(in_camera))
     grown = grow()
     limbs = vertex_limbs(weights)
@@ -196,6 +184,30 @@ def _worn_offsets(
     if covered_share(pixels, parts, weights, TRUNK) > COVERED_SHARE:
         worn += drape_offsets(resting, faces, weights, laplacian)
     return worn
+
+
+def _grower(
+    in_camera: np.ndarray,
+    faces: np.ndarray,
+    weights: np.ndarray,
+    skirts: Sequence[Skirt],
+    hung: list[np.ndarray],
+    view: WorkingView,
+    laplacian: sp.csr_matrix,
+    resting: np.ndarray,
+) -> Callable[..., SilhouetteFit]:
+    """Join body and skirts into one mesh that can be grown to the outline."""
+    hidden = covered_by(skirts, resting, weights, shown=-HEM_REACH)
+    laplacians = [uniform_laplacian(skirt.faces, len(skirt.rest)) for skirt in skirts]
+    return partial(
+        fit_silhouette,
+        np.concatenate([in_camera, *hung]),
+        _joined_faces(faces, len(in_camera), skirts),
+        camera=view.camera,
+        mask=view.mask.numpy() > 0.5,
+        freedom=joined_freedom(freedom(weights), hidden, skirts),
+        laplacian=sp.block_diag([laplacian, *laplacians], format="csr"),
+    )
 
 
 def _joined_faces(faces: np.ndarray, count: int, skirts: Sequence[Skirt]) -> np.ndarray:
