@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from persona.avatar.appearance import estimate_light, split_light
 from persona.avatar.light import Light
+from persona.avatar.lit import LitAvatar
 from persona.images.colors import from_linear, luminance, to_linear
 from persona.records.observation import Part
 from tests.plain_avatar import make_plain_avatar
@@ -62,5 +62,98 @@ def test_a_planted_soft_shadow_is_taken_out_of_the_albedo(dressed, lamp):
     shot = photographed(dressed, 0.8 * shade)
     before = albedo_error(to_linear(shot.canonical.colors), truth, dressed.seen)
     after = albedo_error(shot.appearance.albedo, truth, dressed.seen)
-    print(lamp, before, after, after / before)
     assert after <= 0.6 * before
+
+
+def test_the_light_is_found_where_it_was_planted(dressed):
+    normals = dressed.pose(dressed.photo_params).normals
+    for lamp in LAMPS.values():
+        shade = soft_shade(normals, lamp)
+        found = photographed(dressed, 0.8 * shade).appearance.light.shade(normals)[:, 0]
+        both = torch.stack([found[dressed.seen], shade[dressed.seen]])
+        assert torch.corrcoef(both)[0, 1] > 0.9
+
+
+def test_what_the_photo_does_not_show_gets_an_albedo_too(dressed):
+    """The back was completed by copies of the front, light and all."""
+    shade = soft_shade(dressed.pose(dressed.photo_params).normals, LAMPS["left"])
+    mean = shade[dressed.seen].mean()
+    shot = photographed(dressed, 0.8 * torch.where(dressed.seen, shade, mean))
+    truth, hidden = to_linear(dressed.canonical.colors), ~dressed.seen
+    found = shot.appearance.albedo
+    brightness = luminance(found).mean() / luminance(truth).mean()
+    share = luminance(found[hidden]).mean() / luminance(truth[hidden]).mean() / brightness
+    assert share == pytest.approx(1, abs=0.1)
+
+
+def test_even_light_leaves_people_as_they_are(dressed):
+    albedo, truth = dressed.appearance.albedo, to_linear(dressed.canonical.colors)
+    change = (luminance(albedo) / luminance(truth).clamp_min(1e-4))[dressed.seen].log()
+    assert change.abs().mean() < 0.05
+
+
+def test_skin_keeps_its_hue_and_the_person_their_brightness(dressed):
+    shade = soft_shade(dressed.pose(dressed.photo_params).normals, LAMPS["left"])
+    shot = photographed(dressed, 0.8 * shade)
+    before, after = to_linear(shot.canonical.colors), shot.appearance.albedo
+    ratio = after / before.clamp_min(1e-6)
+    assert torch.allclose(ratio[:, 0], ratio[:, 1], rtol=1e-3)
+    assert torch.allclose(ratio[:, 2], ratio[:, 1], rtol=1e-3)
+    kept = luminance(after[shot.seen]).mean() / luminance(before[shot.seen]).mean()
+    assert kept == pytest.approx(1, abs=1e-4)
+
+
+def test_the_print_stays_in_the_albedo(dressed):
+    shade = soft_shade(dressed.pose(dressed.photo_params).normals, LAMPS["front right"])
+    shot = photographed(dressed, 0.8 * shade)
+    chest = shot.seen & (shot.canonical.means[:, 0].abs() < 0.1) & (shot.parts == int(Part.UPPER))
+    truth = luminance(to_linear(dressed.canonical.colors))[chest].log()
+    found = luminance(shot.appearance.albedo)[chest].log()
+    assert found.std() == pytest.approx(float(truth.std()), rel=0.05)
+
+
+def test_clipped_cloth_is_not_painted_with_the_negative_of_the_light(dressed):
+    """White cloth that is white all over shows no light, so none is taken out of it."""
+    shade = soft_shade(dressed.pose(dressed.photo_params).normals, LAMPS["left"])
+    shot = photographed(dressed, 0.8 * shade)
+    cloth = shot.parts == int(Part.UPPER)
+    colors = torch.where(cloth[:, None], torch.tensor(0.99), shot.canonical.colors)
+    shot = replace(shot, canonical=replace(shot.canonical, colors=colors))
+    albedo = luminance(shot.appearance.albedo)[cloth & shot.seen]
+    assert albedo.std() / albedo.mean() < 0.06
+
+
+def test_nobody_seen_and_only_hair_seen_are_left_in_even_light(dressed):
+    nobody = replace(dressed, seen=torch.zeros_like(dressed.seen))
+    hairy = replace(dressed, parts=torch.full_like(dressed.parts, int(Part.HAIR)))
+    for avatar in (nobody, hairy):
+        assert torch.equal(avatar.appearance.albedo, to_linear(avatar.canonical.colors))
+        assert torch.equal(avatar.appearance.light.coefficients, Light.even().coefficients)
+
+
+def test_black_and_white_people_do_not_break_the_fit(dressed):
+    for level in (0.0, 1.0):
+        colors = torch.full_like(dressed.canonical.colors, level)
+        flat = replace(dressed, canonical=replace(dressed.canonical, colors=colors))
+        assert bool(flat.appearance.albedo.isfinite().all())
+
+
+def test_a_lamp_at_the_left_lights_the_left_whichever_way_the_person_turns(dressed):
+    lit = LitAvatar(avatar=dressed, light=Light.from_direction(torch.tensor([-1.0, 0, 0])))
+    for turn in (0.0, 1.5, 3.1):
+        params = dressed.photo_params
+        params = replace(params, global_orient=torch.tensor([0.0, turn, 0.0]))
+        posed = lit.pose(params)
+        bright = luminance(to_linear(posed.colors))
+        cloth = dressed.parts == int(Part.UPPER)
+        left, right = posed.normals[:, 0] < -0.7, posed.normals[:, 0] > 0.7
+        assert bright[cloth & left].mean() > 2 * bright[cloth & right].mean()
+
+
+def test_drawing_lit_agrees_with_rendering_the_lit_pose(dressed):
+    lit = LitAvatar(avatar=dressed, light=Light.even())
+    drawn = lit.draw(dressed.photo_params, dressed.photo_camera)
+    plain = dressed.draw(dressed.photo_params, dressed.photo_camera)
+    assert torch.allclose(drawn.alpha, plain.alpha, atol=2e-3)
+    assert torch.allclose(drawn.means, plain.means, atol=1e-5)
+    assert drawn.image.shape == plain.image.shape

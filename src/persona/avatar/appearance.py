@@ -36,6 +36,8 @@ LOG_RANGE: Final = (-2.0, 1.0)
 """Log luminance over that of the material which may still be shade [-]."""
 SHADE_RANGE: Final = (0.5, 2.0)
 """Shade of the photo that is undone; beyond it noise would be blown up."""
+BLACK: Final = 1e-6
+"""Keeps a ratio of luminances finite where everything is black."""
 HALF_REACH: Final = 0.06
 """Distance from what the photo shows where half of its shade went into completed colours [m]."""
 NEIGHBOURS: Final = 8
@@ -109,7 +111,8 @@ def split_light(
     shade = _carried(log_shade.exp(), canonical.means, parts, seen)
     albedo = linear / shade[:, None]
     # Which is darker, the light or the person? Nobody knows; the mean over the person stays.
-    kept = luminance(linear[seen]).mean() / luminance(albedo[seen]).mean()
+    before, after = luminance(linear[seen]).mean(), luminance(albedo[seen]).mean()
+    kept = (before + BLACK) / (after + BLACK)
     light = replace(fit.light, coefficients=fit.light.coefficients / kept)
     return Appearance(albedo=kept * albedo, light=light, relief=relief)
 

@@ -15,8 +15,6 @@ MIN_COUNT: Final = 40
 """Least points of a material."""
 MAX_SPLITS: Final = 3
 """Times a part is divided, into at most eight materials."""
-BINS: Final = 64
-"""Places where a group may be cut."""
 CHROMA_GAIN: Final = 2.0
 """How much more a change of hue says about material than one of brightness."""
 
@@ -67,9 +65,9 @@ def _halves(features: Float[Tensor, "n f"]) -> Tensor | None:
         return None
     centred = features - features.mean(0)
     axis = torch.linalg.eigh(centred.T @ centred)[1][:, -1]
-    along = (centred @ axis).sort().values
+    along = (centred @ axis).double().sort().values
     # Between two heaps the variance within both is least (Otsu 1979).
-    places = torch.linspace(least, count - least, BINS).long().unique()
+    places = torch.arange(least, count - least + 1, device=features.device)
     sums, squares = along.cumsum(0), along.square().cumsum(0)
     low_mean = sums[places - 1] / places
     high_mean = (sums[-1] - sums[places - 1]) / (count - places)
@@ -80,4 +78,4 @@ def _halves(features: Float[Tensor, "n f"]) -> Tensor | None:
     spread = (low_var[best] + high_var[best]).clamp_min(1e-8).sqrt()
     if 2**0.5 * (high_mean[best] - low_mean[best]) / spread < CLEAN:
         return None
-    return centred @ axis >= along[places[best]]
+    return (centred @ axis).double() >= along[places[best]]

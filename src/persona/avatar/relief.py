@@ -11,7 +11,7 @@ from torch import Tensor
 from persona.records.observation import Part
 
 CELL_M: Final = {
-    Part.SKIN: 0.02,
+    Part.SKIN: 0.03,
     Part.HAIR: 0.03,
     Part.UPPER: 0.035,
     Part.LOWER: 0.035,
@@ -19,7 +19,7 @@ CELL_M: Final = {
 }
 """How fine the surface of a part is lit [m]. Clothes are fitted to a body whose muscles and noise
 they would smooth over; a face is finer than cloth."""
-HOLDERS: Final = 8
+HOLDERS: Final = 16
 """Cells whose normals a Gaussian takes."""
 OWN: Final = 1e-3
 """Share of a Gaussian's own normal, which decides where no cell faces its way."""
