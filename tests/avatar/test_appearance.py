@@ -65,6 +65,32 @@ def test_a_planted_soft_shadow_is_taken_out_of_the_albedo(dressed, lamp):
     assert after <= 0.6 * before
 
 
+def test_a_planted_cast_shadow_is_taken_out_of_the_albedo(dressed):
+    """As of an arm held before the trunk: by place, not by normal, with a penumbra of 6 cm."""
+    truth, means = to_linear(dressed.canonical.colors), dressed.canonical.means
+    height = means[:, 1] + 0.4 * means[:, 0]
+    band = torch.sigmoid((height + 0.22) / 0.02) * torch.sigmoid((0.02 - height) / 0.02)
+    shade = soft_shade(dressed.pose(dressed.photo_params).normals, LAMPS["above"])
+    shot = photographed(dressed, 0.8 * shade * (1 - 0.5 * band))
+    for rows in (dressed.seen, dressed.seen & (band > 0.2)):
+        before = albedo_error(to_linear(shot.canonical.colors), truth, rows)
+        assert albedo_error(shot.appearance.albedo, truth, rows) <= 0.6 * before
+
+
+def test_what_changes_hue_is_no_shadow(dressed):
+    """A beard, or a skirt dyed darker towards its hem."""
+    dye = torch.sigmoid((dressed.canonical.means[:, 1] + 0.3) / 0.04)[:, None]
+    tint = 1 - dye * torch.tensor([0.2, 0.5, 0.7])
+    colors = from_linear(to_linear(dressed.canonical.colors) * tint)
+    dyed = replace(dressed, canonical=replace(dressed.canonical, colors=colors))
+    truth = luminance(to_linear(colors))
+    found = luminance(dyed.appearance.albedo)
+    top = dressed.seen & (dye[:, 0] > 0.9)
+    bottom = dressed.seen & (dye[:, 0] < 0.1)
+    contrast = [float((v[top].mean() / v[bottom].mean()).log()) for v in (truth, found)]
+    assert contrast[1] == pytest.approx(contrast[0], rel=0.25)
+
+
 def test_the_light_is_found_where_it_was_planted(dressed):
     normals = dressed.pose(dressed.photo_params).normals
     for lamp in LAMPS.values():

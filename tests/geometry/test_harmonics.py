@@ -68,7 +68,9 @@ def test_rotation_keeps_the_energy_of_every_degree(seed):
     coefficients = torch.randn(9, generator=g)
     turned = rotate_harmonics(coefficients, axis_angle_to_matrix(2 * torch.randn(3, generator=g)))
     for degree in (slice(0, 1), slice(1, 4), slice(4, 9)):
-        assert turned[degree].norm() == pytest.approx(float(coefficients[degree].norm()), rel=1e-3)
+        assert turned[degree].norm() == pytest.approx(
+            float(coefficients[degree].norm()), rel=1e-3, abs=1e-4
+        )
 
 
 def test_light_from_everywhere_shades_a_matt_surface_alike():

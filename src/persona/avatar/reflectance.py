@@ -57,6 +57,15 @@ def split_materials(features: Float[Tensor, "n f"], parts: Int[Tensor, " n"]) ->
     return ids
 
 
+def medians(values: Float[Tensor, " n"], groups: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Give each point the median of its group."""
+    out = torch.empty_like(values)
+    for group in groups.unique().tolist():
+        members = groups == group
+        out[members] = values[members].median()
+    return out
+
+
 def _halves(features: Float[Tensor, "n f"]) -> Tensor | None:
     """Say which points lie in the upper heap; None where there is one heap only."""
     count = len(features)

@@ -1,5 +1,6 @@
 """The relief that light sees: normals of a moving surface, freed of what its clothes would hide."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from persona.records.observation import Part
 
-CELL_M: Final = {
+CELL_M: Final[Mapping[int, float]] = {
     Part.SKIN: 0.03,
     Part.HAIR: 0.03,
     Part.UPPER: 0.035,
@@ -45,9 +46,23 @@ class Relief:
         near = torch.einsum("nk,nkc->nc", self.shares, cells[self.holder_ids])
         return torch.nn.functional.normalize(near + OWN * normals, dim=1)
 
+    def average(
+        self, values: Float[Tensor, "n c"], trust: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n c"]:
+        """Give the trusted mean of values around each Gaussian; zero where none is trusted."""
+        weighed = torch.cat([trust[:, None] * values, trust[:, None]], 1)
+        cells = values.new_zeros(self.cell_count, weighed.shape[1])
+        cells = cells.index_add_(0, self.cell_ids, weighed)
+        near = torch.einsum("nk,nkc->nc", self.shares, cells[self.holder_ids])
+        return near[:, :-1] / near[:, -1:].clamp_min(1e-9)
+
 
 def find_relief(
-    rest_means: Float[Tensor, "n 3"], rest_normals: Float[Tensor, "n 3"], parts: Int[Tensor, " n"]
+    rest_means: Float[Tensor, "n 3"],
+    rest_normals: Float[Tensor, "n 3"],
+    parts: Int[Tensor, " n"],
+    *,
+    sizes: Mapping[int, float] = CELL_M,
 ) -> Relief:
     """Lay patches over a person at rest, each within one part.
 
@@ -55,6 +70,7 @@ def find_relief(
         rest_means: Centres [m].
         rest_normals: Unit.
         parts: What each shows, as a `records.observation.Part`.
+        sizes: How large the patches of each part are [m].
     """
     count = len(parts)
     cell_ids = torch.zeros_like(parts)
@@ -63,7 +79,7 @@ def find_relief(
     found = 0
     for part in parts.unique().tolist():
         rows = (parts == part).nonzero()[:, 0]
-        size = CELL_M[Part(part)]
+        size = sizes[part]
         points, normals = rest_means[rows], rest_normals[rows]
         # Which way it faces keeps the two sides of a sleeve, and two legs, in patches of their own.
         facing = (normals > 0).long()
