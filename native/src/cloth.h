@@ -25,6 +25,12 @@ struct Foot {
 
 Foot nearest_on_triangle(const Vec& p, const Vec& a, const Vec& b, const Vec& c);
 
+// Where a vertex was last measured against skin, and how far it may go from there untouched [m].
+struct Leeway {
+  Vec from;
+  float way = 0.0f;
+};
+
 // A vertex and a face of cloth that must stay on one side of each other.
 struct ClothPair {
   int32_t vertex, face;
@@ -37,8 +43,8 @@ class BodySurface {
   void set(const persona_cloth_body& body);
   bool empty() const { return faces_.empty(); }
   int64_t face_count() const { return static_cast<int64_t>(ignored_.size()); }
-  // The motion of a frame, of which a substep shows a part; also finds what is buried in the body.
-  // What is outside the window is not looked at.
+  // The motion of a frame, of which a substep shows a part; also finds what of the skin within the
+  // window is buried in the body.
   void begin_frame(int threads, const float* before, const float* after, const Box& window);
   void show(int substep, int substeps);
   // One substep alone, with its normals.
@@ -66,7 +72,7 @@ class BodySurface {
   int32_t other_wall(const Vec& p, int32_t face, bool in_both) const;
   bool is_behind(int32_t face, const Foot& foot, const Vec& p) const;
   // Along the coordinate axis nearest to `way`.
-  Crossings cross(const Vec& p, const Vec& way) const;
+  Crossings look_along(const Vec& p, const Vec& way) const;
   void find_buried(int threads, const Box& window);
 
   int64_t vertex_count_ = 0;
@@ -91,6 +97,7 @@ struct persona_cloth {
 
   persona::BodySurface body;
   std::vector<persona::Vec> positions, velocities, previous, targets;
+  std::vector<persona::Leeway> leeways;  // as `near`
   std::vector<int32_t> near;  // faces of the body that each vertex minds, kSkins each, or -1
   std::vector<persona::ClothPair> pairs, pair_slots;
   std::vector<uint8_t> pair_counts;

@@ -73,6 +73,7 @@ void fill(persona_cloth& cloth, const persona_cloth_mesh& mesh, const persona_cl
     vectors->assign(n, Vec{});
   take(cloth.rest, mesh.rest);
   cloth.near.assign(kSkins * n, -1);
+  cloth.leeways.assign(kSkins * n, Leeway{});
   cloth.pair_slots.assign(n * kPairsPerVertex, ClothPair{});
   cloth.pair_counts.assign(n, 0);
   cloth.body.set(body);
@@ -105,7 +106,9 @@ int64_t persona_cloth::bytes() const {
                        anchor_lengths.capacity() + lengths.capacity() + compliances.capacity() +
                        near.capacity();
   const size_t found = pairs.capacity() + pair_slots.capacity();
-  return static_cast<int64_t>(vectors * sizeof(Vec) + words * 4 + found * sizeof(ClothPair)) +
+  const size_t ways = leeways.capacity();
+  return static_cast<int64_t>(vectors * sizeof(Vec) + words * 4 + found * sizeof(ClothPair) +
+                              ways * sizeof(Leeway)) +
          body.bytes() + grid.bytes();
 }
 

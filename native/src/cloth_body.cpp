@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kCell = 0.025f;          // [m]; a triangle of the torso fits
 constexpr float kAbove = 5e-4f;     // [m]; skin is buried where a point so far above it is inside
-constexpr float kCrowd = 0.06f;     // [m]; skin that has other skin so near before it is in a crease
+constexpr float kCrowd = 0.06f;     // [m]; with other skin so near before it, skin is in a crease
 constexpr float kWallReach = 0.02f; // [m]; as thin as toes are
 constexpr float kTurned = 0.5f;     // cosine between the walls of a crease, at most
 constexpr int kMostWalks = 6;       // triangles in a substep; a body is not faster
@@ -216,7 +216,7 @@ void BodySurface::find(const Vec& p, float reach, int32_t* skins) const {
   skins[0] = face;
   skins[1] = -1;
   if (face < 0 || !creased_[face]) return;
-  const int winding = cross(p, normal_at(face, foot_on(face, p))).winding;
+  const int winding = look_along(p, normal_at(face, foot_on(face, p))).winding;
   if (winding > 0) {
     const int32_t out = nearest_from_inside(p, kDeepest);
     if (out >= 0) skins[0] = out;
@@ -245,7 +245,7 @@ int32_t BodySurface::walk(const Vec& p, int32_t face) const {
   return face;
 }
 
-BodySurface::Crossings BodySurface::cross(const Vec& p, const Vec& way) const {
+BodySurface::Crossings BodySurface::look_along(const Vec& p, const Vec& way) const {
   const float ways[3] = {way.x, way.y, way.z};
   int axis = 0;
   for (int k = 1; k < 3; ++k)
@@ -293,7 +293,7 @@ void BodySurface::find_buried(int threads, const Box& window) {
                  place.include(now_[i]);
                  buried_[i] = crowded_[i] = 0;
                  if (ring_begin_[i] == ring_begin_[i + 1] || !place.meets(window)) continue;
-                 const Crossings met = cross(now_[i] + kAbove * normals_[i], normals_[i]);
+                 const Crossings met = look_along(now_[i] + kAbove * normals_[i], normals_[i]);
                  buried_[i] = met.winding > 0;
                  crowded_[i] = buried_[i] || met.first < kCrowd;
                }

@@ -37,17 +37,15 @@ bool Box::meets(const Box& other) const {
 }
 
 void TriangleGrid::build(const Vec* points, const int32_t* faces, int64_t face_count,
-                         float side, const Box* window, const int32_t* labels) {
+                         float side, const int32_t* labels) {
   Box all = Box::nowhere();
   boxes_.resize(face_count);
   for (int64_t face = 0; face < face_count; ++face) {
     Box& box = boxes_[face] = Box::nowhere();
-    for (int k = 0; k < 3; ++k) box.include(points[faces[3 * face + k]]);
-    if (window != nullptr && !box.meets(*window)) {
-      box = Box::nowhere();
-      continue;
+    for (int k = 0; k < 3; ++k) {
+      box.include(points[faces[3 * face + k]]);
+      all.include(points[faces[3 * face + k]]);
     }
-    for (int k = 0; k < 3; ++k) all.include(points[faces[3 * face + k]]);
   }
   balls_.resize(face_count);
   for (int64_t face = 0; face < face_count; ++face) {

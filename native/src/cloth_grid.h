@@ -40,9 +40,9 @@ struct Box {
 class TriangleGrid {
  public:
   // Sorts triangles into cells of about the given side [m]; numbers that are not finite do no harm.
-  // Triangles wholly outside `window` are left out; labels of vertices tell visitors whom to skip.
+  // Labels of vertices tell visitors whom to skip.
   void build(const Vec* points, const int32_t* faces, int64_t face_count, float side,
-             const Box* window = nullptr, const int32_t* labels = nullptr);
+             const int32_t* labels = nullptr);
 
   // Calls visit(face) for the triangles that may be within `radius` of `at`; the same one may come
   // again. `radius` is read anew for each, so that a search may narrow as it finds.
@@ -72,8 +72,9 @@ class TriangleGrid {
           }
         }
   }
-  // Calls visit(face, is_here) for the triangles in the cells that a ray along an axis passes, where
-  // is_here(value) tells whether a coordinate along it lies in the cell: one in many is met once.
+  // Calls visit(face, is_here) for the triangles in the cells that a ray along an axis passes;
+  // is_here(value) tells whether a coordinate along it lies in the cell, so that who is in many
+  // cells is met once.
   template <class Visit>
   void visit_along(const Vec& from, int axis, bool forward, Visit visit) const {
     if (begin_.empty()) return;

@@ -10,6 +10,7 @@ namespace {
 constexpr float kCell = 0.02f;         // [m]
 constexpr float kFacing = 0.5f;        // cosine: the vertex stands over the face, not beside it
 constexpr float kTurnedAway = -0.3f;   // cosine between outsides that look at each other
+constexpr float kLax = 1.001f;        // for rounding
 constexpr float kGentle = 0.2f;        // of max_push: cloth gives way on both sides, in many steps
 
 struct Corners {
@@ -76,14 +77,21 @@ struct Nearest {
   }
 };
 
-void consider(const persona_cloth& cloth, int64_t i, int32_t face, float reach,
+// `radius` is where the search has come to, at most `reach`: no farther face makes it to the list.
+void consider(const persona_cloth& cloth, int64_t i, int32_t face, float reach, float& radius,
               Nearest& nearest) {
   const Corners c = corners_of(cloth, face);
   if (belong_together(cloth, i, c.ids, 1.5f * reach)) return;
-  const Foot foot = nearest_on_triangle(cloth.positions[i], c.at[0], c.at[1], c.at[2]);
-  if (!(foot.distance2 < reach * reach)) return;
-  const float side = side_of(cloth, i, c, foot, normal_of(c));
-  if (side != 0.0f) nearest.add({{static_cast<int32_t>(i), face, side}, foot.distance2});
+  const Vec& p = cloth.positions[i];
+  const Vec normal = normal_of(c);
+  if (std::fabs(dot(p - c.at[0], normal)) > kLax * radius) return;
+  const Foot foot = nearest_on_triangle(p, c.at[0], c.at[1], c.at[2]);
+  if (!(foot.distance2 < reach * reach) || foot.distance2 > kLax * radius * radius) return;
+  const float side = side_of(cloth, i, c, foot, normal);
+  if (side == 0.0f) return;
+  nearest.add({{static_cast<int32_t>(i), face, side}, foot.distance2});
+  if (nearest.count == kPairsPerVertex)
+    radius = std::min(radius, std::sqrt(nearest.found[kPairsPerVertex - 1].distance2));
 }
 
 // The nearest faces that vertex i must mind. Other layers are looked for farther away: cells that
@@ -93,13 +101,16 @@ int find_pairs_of(persona_cloth& cloth, int64_t i, const persona_cloth_rules& ru
   const Vec p = cloth.positions[i];
   const int32_t own = cloth.layers[i];
   const auto layer_of = [&](int32_t face) { return cloth.layers[cloth.faces[3 * face]]; };
-  cloth.grid.visit(p, rules.cloth_reach, [&](int32_t face) {
-    if (layer_of(face) == own) consider(cloth, i, face, rules.cloth_reach, nearest);
+  float radius = rules.cloth_reach;
+  cloth.grid.visit(p, radius, [&](int32_t face) {
+    if (layer_of(face) == own) consider(cloth, i, face, rules.cloth_reach, radius, nearest);
   });
+  radius = nearest.count == kPairsPerVertex ? std::min(radius, rules.layer_reach)
+                                            : rules.layer_reach;
   cloth.grid.visit(
-      p, rules.layer_reach,
+      p, radius,
       [&](int32_t face) {
-        if (layer_of(face) != own) consider(cloth, i, face, rules.layer_reach, nearest);
+        if (layer_of(face) != own) consider(cloth, i, face, rules.layer_reach, radius, nearest);
       },
       TriangleGrid::bit(own));
   for (int k = 0; k < nearest.count; ++k)
@@ -120,16 +131,20 @@ void find_vertex_normals(persona_cloth& cloth) {
 void part_pair(persona_cloth& cloth, const ClothPair& pair, const persona_cloth_rules& rules) {
   const Corners c = corners_of(cloth, pair.face);
   const int32_t i = pair.vertex;
+  const float gap = 0.5f * (cloth.thickness[i] + cloth.thickness[c.ids[0]]);
+  // Most stand far enough from the face's plane: no need to know where on it they would meet.
+  const Vec wide = cross(c.at[1] - c.at[0], c.at[2] - c.at[0]);
+  const float height = pair.side * dot(cloth.positions[i] - c.at[0], wide);
+  if (height > 0.0f && height * height > kLax * gap * gap * dot(wide, wide)) return;
   const Foot foot = nearest_on_triangle(cloth.positions[i], c.at[0], c.at[1], c.at[2]);
   const Vec away = cloth.positions[i] - foot.point;
-  Vec normal = pair.side * normal_of(c);
+  Vec normal = pair.side * unit(wide);
   float distance = dot(away, normal);
   if (!foot.inside) {
     if (distance <= 0.0f) return;  // round the edge: no telling
     distance = std::sqrt(foot.distance2);
     normal = unit(away);
   }
-  const float gap = 0.5f * (cloth.thickness[i] + cloth.thickness[c.ids[0]]);
   if (!(distance < gap)) return;
   const float push = std::min(gap - distance, kGentle * rules.max_push);
   float weight = cloth.inverse_masses[i], w[3];
@@ -163,7 +178,7 @@ void find_cloth_pairs(persona_cloth& cloth, int threads, const persona_cloth_rul
   const int64_t count = cloth.vertex_count;
   if (!(rules.cloth_reach > 0.0f)) return;
   cloth.grid.build(cloth.positions.data(), cloth.faces.data(),
-                   static_cast<int64_t>(cloth.faces.size() / 3), kCell, nullptr, cloth.layers.data());
+                   static_cast<int64_t>(cloth.faces.size() / 3), kCell, cloth.layers.data());
   find_vertex_normals(cloth);
   for_chunks(threads, static_cast<int>((count + kClothChunk - 1) / kClothChunk),
              [&](int chunk, int) {

@@ -7,6 +7,8 @@
 namespace persona {
 namespace {
 
+constexpr float kRounding = 1e-6f;  // [m]; of a distance
+
 // Calls body(i) for i in [begin, end), in chunks of a fixed size.
 template <class Body>
 void over(int threads, int64_t begin, int64_t end, int size, Body body) {
@@ -71,16 +73,23 @@ void stay_on_leash(persona_cloth& cloth, int64_t i, float limit) {
   if (size > longest) cloth.positions[i] = end + (longest / size) * way;
 }
 
-void keep_out(persona_cloth& cloth, int64_t i, int32_t& face, const persona_cloth_rules& rules,
-              bool walk) {
+// `place` is that of one of the vertex's skins in cloth.near. In the first of several rounds the
+// skin has moved on: it is followed, and measured in any case.
+void keep_out(persona_cloth& cloth, int64_t i, int64_t place, const persona_cloth_rules& rules,
+              bool first, bool walk) {
+  int32_t& face = cloth.near[place];
   if (face < 0) return;
   Vec& x = cloth.positions[i];
-  if (walk) face = cloth.body.walk(x, face);
+  Leeway& leeway = cloth.leeways[place];
+  // The distance to a face changes by no more than the way gone.
+  if (!first && length(x - leeway.from) < leeway.way) return;
+  if (first && walk) face = cloth.body.walk(x, face);
   const Foot foot = cloth.body.foot_on(face, x);
   Vec normal = cloth.body.normal_at(face, foot);
   const float away = std::sqrt(foot.distance2);
   const bool inside = dot(x - foot.point, normal) < 0.0f;
   const float distance = inside ? -away : away;
+  leeway = {x, distance - cloth.thickness[i] - kRounding};
   // From deep inside the way out is the shortest; near the skin its smooth normal is steadier.
   if (inside && away > cloth.thickness[i]) normal = (1.0f / away) * (foot.point - x);
   const float depth = cloth.thickness[i] - distance;
@@ -133,8 +142,8 @@ void cloth_substep(persona_cloth& cloth, int threads, const persona_cloth_rules&
     if (!cloth.body.empty())
       over(threads, 0, count, kClothChunk,
            [&](int64_t i) {
-             for (int k = 0; k < kSkins; ++k)
-               keep_out(cloth, i, cloth.near[kSkins * i + k], rules, walk && sweep == 0);
+             for (int64_t place = kSkins * i; place < kSkins * (i + 1); ++place)
+               keep_out(cloth, i, place, rules, sweep == 0, walk);
            });
   }
   over(threads, 0, count, kClothChunk,

@@ -19,6 +19,8 @@ REACH_M = 0.02
 """A Gaussian this near to a garment goes with it wholly [m]."""
 LOOSE_M = 0.05
 """... and one this far not at all [m]."""
+LEG_BONES = (1, 2, 4, 5, 7, 8, 10, 11)
+"""Hips, knees, ankles and feet."""
 BLUR_M = 0.01
 """Distance within which holders count alike [m]."""
 
@@ -58,7 +60,8 @@ def wear(
     """Attach an avatar's cloth to garments.
 
     What lies on a garment goes with its nearest vertices; what stands off it goes less, so that
-    nothing tears where a garment ends. Skin, hair and shoes stay with the body.
+    nothing tears where a garment ends. Skin and shoes stay with the body, and a leg never goes
+    with the tube of cloth that hangs around it, which has Gaussians of its own.
 
     Args:
         means: Centres in the rest pose [m], as the garments' rest vertices.
@@ -76,11 +79,9 @@ def wear(
             fix="draw the avatar without simulation",
         )
     rest = torch.cat([garment.rest_vertices for garment in garments])
-    candidates = is_cloth.nonzero()[:, 0]
-    holders = min(HOLDERS, len(rest))
-    found = cKDTree(rest.numpy()).query(means[candidates].numpy(), holders)
-    distance = torch.from_numpy(found[0]).float().reshape(-1, holders)
-    ids = torch.from_numpy(found[1]).reshape(-1, holders)
+    on_tube = torch.cat([torch.full((len(one.rest_vertices),), one.is_tube) for one in garments])
+    on_leg = (binding.face_ids >= 0) & torch.isin(binding.bone_ids[:, 0], torch.tensor(LEG_BONES))
+    candidates, distance, ids = _nearest(means, is_cloth, on_leg, rest, on_tube)
     goes = ((LOOSE_M - distance[:, 0]) / (LOOSE_M - REACH_M)).clamp(0, 1)
     shares = 1 / (distance + BLUR_M) ** 2
     shares = shares / shares.sum(1, keepdim=True)
@@ -98,6 +99,31 @@ def wear(
         body_weights=torch.cat([garment.body_weights for garment in garments]),
         gaussian_count=len(means),
     )
+
+
+def _nearest(
+    means: Float[Tensor, "n 3"],
+    is_cloth: Bool[Tensor, " n"],
+    on_leg: Bool[Tensor, " n"],
+    rest: Float[Tensor, "v 3"],
+    on_tube: Bool[Tensor, " v"],
+) -> tuple[Int[Tensor, " m"], Float[Tensor, "m k"], Int[Tensor, "m k"]]:
+    """Find the vertices nearest to each Gaussian of cloth; legs look past tubes."""
+    everywhere = torch.arange(len(rest))
+    rows: list[tuple[Tensor, Tensor, Tensor]] = []
+    holders = min(HOLDERS, len(rest))
+    for chosen, allowed in ((~on_leg, everywhere), (on_leg, everywhere[~on_tube])):
+        asked = (is_cloth & chosen).nonzero()[:, 0]
+        if len(asked) == 0 or len(allowed) < holders:
+            continue
+        found = cKDTree(rest[allowed].numpy()).query(means[asked].numpy(), holders)
+        distance = torch.from_numpy(found[0]).float().reshape(-1, holders)
+        rows.append((asked, distance, allowed[torch.from_numpy(found[1]).reshape(-1, holders)]))
+    if not rows:
+        nobody = torch.zeros(0, dtype=torch.int64)
+        return nobody, torch.zeros(0, holders), nobody.reshape(0, 1).expand(0, holders)
+    asked, distance, ids = (torch.cat(column) for column in zip(*rows, strict=True))
+    return asked, distance, ids
 
 
 def worn_offsets(

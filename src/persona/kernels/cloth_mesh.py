@@ -110,9 +110,9 @@ class ClothBody:
     """
 
     faces: Faces
-    """Triangles that stop cloth, counter-clockwise seen from outside; none at all lets it fall. They
-    close: what of them lies inside the body (an arm pressed into the side) stops nothing, and who
-    looks through a hole takes outside for inside."""
+    """Triangles that stop cloth, counter-clockwise seen from outside; none at all lets it fall.
+    They close: what of them lies inside the body (an arm pressed into the side) stops nothing, and
+    who looks through a hole takes outside for inside."""
     vertex_count: int
     """Vertices of the body, those without a face included."""
 

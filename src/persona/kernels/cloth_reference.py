@@ -42,11 +42,12 @@ def cloth_substep(
     for (vertex, face), side in zip(contacts.pairs.tolist(), contacts.sides.tolist(), strict=True):
         _part_pair(cloth, mesh, vertex, face, side, rules)
     near = contacts.near.numpy().astype(np.int64)
+    leeways = [_Leeway(cloth.x.copy(), np.full(len(near), -np.inf)) for _ in near.T]
     for _ in range(rules.stretch_sweeps):
         for springs in colors[: mesh.edge_color_count]:
             _limit_stretch(cloth, mesh, springs, rules.stretch_limit)
-        for skins in near.T:
-            _keep_out(cloth, _Skin.of(body, skin), skins, rules)
+        for skins, leeway in zip(near.T, leeways, strict=True):
+            _keep_out(cloth, _Skin.of(body, skin), skins, leeway, rules)
     ways = (cloth.x - cloth.before) / seconds
     speeds = np.linalg.norm(ways, axis=1, keepdims=True)
     ways = ways * np.minimum(1, rules.max_speed / np.maximum(speeds, 1e-30))
@@ -68,6 +69,14 @@ class _Cloth:
         x = _floats(positions)
         masses, thickness = _floats(mesh.inverse_masses), _floats(mesh.thickness)
         return cls(x.copy(), x.copy(), masses, _floats(targets), thickness)
+
+
+@dataclass
+class _Leeway:
+    """Where vertices were last measured against skin, and how far they may go untouched."""
+
+    since: Array
+    way: Array
 
 
 @dataclass
@@ -175,12 +184,14 @@ def _part_pair(
     cloth.before[corners] -= w[:, None] * forgiven
 
 
-def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, rules: ClothRules) -> None:
+def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, leeway: _Leeway, rules: ClothRules) -> None:
     """Push out of the skin along its smooth normal, rub against its motion, throw nothing.
 
-    From deeper inside than the thickness the shortest way out is taken.
+    From deeper inside than the thickness the shortest way out is taken. Who was clear of a face by
+    more than it has moved since, in the rounds of a substep, is not measured again.
     """
-    ids = np.flatnonzero(near >= 0)
+    gone = np.linalg.norm(cloth.x - leeway.since, axis=1)
+    ids = np.flatnonzero((near >= 0) & (gone >= leeway.way))
     corners = skin.faces[near[ids]]
     x = cloth.x[ids]
     shares = nearest_shares(x, *(skin.now[corners[:, k]] for k in range(3)))
@@ -194,6 +205,7 @@ def _keep_out(cloth: _Cloth, skin: _Skin, near: Ids, rules: ClothRules) -> None:
     deep = (sign < 0) & (far > cloth.thickness[ids])
     normal = np.where(deep[:, None], _unit(-away), normal)
     depth = cloth.thickness[ids] - sign * far
+    leeway.since[ids], leeway.way[ids] = x, -depth
     push = np.clip(depth, 0, rules.max_push)
     slid = (x - cloth.before[ids]) - on_skin(skin.now - skin.earlier)
     parting = (slid * normal).sum(1)

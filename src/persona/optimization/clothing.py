@@ -35,7 +35,7 @@ from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
-from persona.optimization.skirt import Skirt, covered_by, joined_freedom, skirt_of
+from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
@@ -135,7 +135,9 @@ def dress(
         _joined_faces(faces, len(in_camera), skirts),
         camera=view.camera,
         mask=mask,
-        freedom=joined_freedom(freedom(weights), under, skirts),
+        freedom=joined_freedom(
+            freedom(weights), covered_by(skirts, resting, weights, shown=-HEM_REACH), skirts
+        ),
         laplacian=sp.block_diag(
             [laplacian, *(uniform_laplacian(s.faces, len(s.rest)) for s in skirts)], format="csr"
         ),

@@ -34,6 +34,8 @@ EDGE = 0.02
 """Height over which legs go from bare to covered at a hem, and clothes at a waist [m]."""
 HEM_SHOWN = 0.012
 """How far up a skirt its hem lets one see the leg [m]."""
+HEM_REACH = 0.10
+"""How far below a hem its corners would still pull legs outwards [m]."""
 UNDER_FREEDOM = 0.1
 """Share of its freedom to grow that a covered leg keeps [-]."""
 LINING_SHADE = 0.72
@@ -119,16 +121,28 @@ def skirt_of(
 
 
 def covered_by(
-    skirts: Sequence[Skirt], rest_vertices: np.ndarray, weights: np.ndarray
+    skirts: Sequence[Skirt],
+    rest_vertices: np.ndarray,
+    weights: np.ndarray,
+    *,
+    shown: float = HEM_SHOWN,
 ) -> np.ndarray:
-    """Say how far skirts hide each vertex of trunk and legs, 0 to 1, (v,)."""
+    """Say how far skirts hide each vertex of trunk and legs, 0 to 1, (v,).
+
+    Args:
+        skirts: In T-pose.
+        rest_vertices: The naked body's [m], (v, 3).
+        weights: Its skinning shares, (v, 55).
+        shown: How far above the hem a leg is still seen [m]; below 0 for how far below it a leg
+            still counts as hidden.
+    """
     under = np.zeros(len(rest_vertices))
     hidden = np.isin(LIMB_OF_JOINT[weights.argmax(1)], HIDDEN_LIMBS)
     height = rest_vertices[:, 1]
     for skirt in skirts:
         rim = skirt.rest[skirt.rim]
         hem = rim[cKDTree(rim[:, [0, 2]]).query(rest_vertices[:, [0, 2]])[1], 1]
-        inside = np.minimum(height - hem - HEM_SHOWN, skirt.top - OVERLAP - height) / EDGE
+        inside = np.minimum(height - hem - shown, skirt.top - OVERLAP - height) / EDGE
         under = np.maximum(under, np.clip(inside, 0, 1))
     return np.where(hidden, under, 0.0)
 

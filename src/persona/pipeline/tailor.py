@@ -11,7 +11,8 @@ from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections, corrected
 from persona.synthesis.physics.garment import make_garments
-from persona.synthesis.physics.outline import measure_outline
+from persona.synthesis.physics.hair_points import seen_hair
+from persona.synthesis.physics.outline import measure_outline, missing_arms
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,5 +45,12 @@ class SewOutfit:
     def __call__(self, observation: Observation, fit: BodyFit, wardrobe: Wardrobe) -> Outfit:
         """Cut and sew what the wardrobe names; what cannot work is left out with a word."""
         outline = measure_outline(self.body, fit, observation, wardrobe)
-        dressed = make_garments(wardrobe, self.body, fit.identity, outline=outline)
+        dressed = make_garments(
+            wardrobe,
+            self.body,
+            fit.identity,
+            outline=outline,
+            hair=seen_hair(self.body, fit, observation) if wardrobe.hair > 0 else None,
+            missing=missing_arms(observation),
+        )
         return Outfit(garments=dressed.garments, warnings=dressed.warnings)

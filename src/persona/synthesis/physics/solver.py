@@ -35,10 +35,10 @@ def simulate(
     The garments settle on the first pose; then body and held vertices move at constant speed from
     frame to frame. Same input, same bits, whatever the number of threads.
 
-    It fails softly: cloth between two limbs that press into each other has no place to be and lies
-    inside one of them until they part; cloth that has passed through cloth of its own layer stays
-    there. A limb that moves farther in a frame than it is thick may pass through cloth: give more
-    frames, see `persona.animation.resampling`.
+    It fails softly: cloth in a crease is pressed out of it, but cloth caught between two limbs that
+    pass into each other has no place to be and lies inside one of them until they part; cloth that
+    has passed through cloth of its own layer stays there. A limb that moves farther in a frame than
+    it is thick may pass through cloth: give more frames, see `persona.animation.resampling`.
 
     Args:
         garments: At least one; layers say who lies over whom.

@@ -21,10 +21,10 @@ from persona.synthesis.sample.look import SampleLook
 from persona.synthesis.sample.mesh import Mesh, vertex_normals
 from persona.synthesis.sample.paint import (
     paint_bottom,
-    paint_skirt,
     paint_eyes,
     paint_shoes,
     paint_skin,
+    paint_skirt,
     paint_soles,
     paint_strands,
     paint_top,
