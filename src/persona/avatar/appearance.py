@@ -87,13 +87,16 @@ def split_light(
     for part in parts[shown].unique().tolist():
         within = parts[shown] == part
         log_shade[parts == part] *= share_of_light(fit.relative[within], log_shade[shown][within])
-    log_shade[shown] += soft_shadows(
+    shadows = soft_shadows(
         linear[shown],
         fit.relative - log_shade[shown],
         fit.materials,
         rest_means=canonical.means[shown],
         rest_normals=rest_normals[shown],
     )
+    # Skin shines: what is bright there is no light to take out, a forehead would turn dark.
+    skin = parts[shown] == int(Part.SKIN)
+    log_shade[shown] += torch.where(skin, shadows.clamp_max(0), shadows)
     log_shade = log_shade.clamp(*(math.log(bound) for bound in SHADE_RANGE))
     shade = _carried(log_shade.exp(), canonical.means, parts, seen)
     albedo = linear / shade[:, None]
