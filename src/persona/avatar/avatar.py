@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from persona.avatar.appearance import Appearance, split_light
 from persona.avatar.binding import Binding
 from persona.avatar.cloth import Cloth
 from persona.avatar.posing import CanonicalGaussians, puppet_of, puppet_pose, rig_of
@@ -100,6 +101,13 @@ class Avatar:
         rest = replace(here, betas=self.identity.betas)
         joints = self.body.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
         return puppet_of(self.canonical, self.rig, self.body, joints)
+
+    @cached_property
+    def appearance(self) -> Appearance:
+        """Albedo and the photo's light apart; estimated when first asked for, then kept."""
+        with torch.no_grad():
+            normals = self.pose(self.photo_params).normals
+        return split_light(self.canonical, normals, self.parts, self.seen)
 
     @property
     def photo_camera(self) -> Camera:

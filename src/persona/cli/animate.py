@@ -48,6 +48,9 @@ class Args:
     """Frames a second."""
     seconds: float | None = None
     """Length; motions repeat as often as needed. Left out, the motion is played once."""
+    light: str = "photo"
+    """What falls on the person: photo (as it was), none (albedo), the path of a panorama (.hdr), or
+    where a lamp stands, as --light=0.5,1,0.3: right, up, towards you. It stays where it is."""
     background: str = "white"
     """A colour (white, '#rrggbb'), the path of a picture, or transparent (.webm, PNG)."""
     shadow: Literal["auto", "on", "off"] = "auto"
@@ -69,9 +72,11 @@ def run(args: Args) -> int:
     _check(args)
     from persona.animation.background import background_from
     from persona.animation.framing import frame_motion
+    from persona.animation.lighting import light_from, lit
     from persona.animation.player import baked_offsets, draw
     from persona.avatar.avatar import Avatar
 
+    light = light_from(args.light)
     avatar = Avatar.load(args.avatar)
     motion = _motion(args, avatar)
     view: View = args.camera
@@ -88,7 +93,9 @@ def run(args: Args) -> int:
         offsets = baked_offsets(avatar, motion)
     elif args.cloth == "stiff":
         avatar = replace(avatar, cloth=None)
-    frames = draw(avatar, motion, cameras, background=background, shadow=shadow, offsets=offsets)
+    frames = draw(
+        lit(avatar, light), motion, cameras, background=background, shadow=shadow, offsets=offsets
+    )
     count = _write(args, frames, motion)
     current().result(
         {"out": args.out, "frames": count, "fps": args.fps, "width": width, "height": height}

@@ -37,6 +37,9 @@ class Args:
     """What is drawn; depth in 16-bit millimetres, normals as red right, green up, blue to you."""
     size: int | None = None
     """Height [px]; left out, the photo's for its camera and 1024 for the others."""
+    light: str = "photo"
+    """What falls on the person: photo (as it was), none (albedo), the path of a panorama (.hdr), or
+    where a lamp stands, as --light=0.5,1,0.3: right, up, towards you."""
     background: str = "transparent"
     """For rgb: transparent, a colour (white, '#rrggbb'), or the path of a picture."""
 
@@ -46,12 +49,14 @@ def run(args: Args) -> int:
     _check(args)
     import torch
 
+    from persona.animation.lighting import light_from, lit
     from persona.avatar.avatar import Avatar
     from persona.rendering import render
 
+    light = light_from(args.light)
     avatar = Avatar.load(args.avatar)
     with torch.no_grad():
-        gaussians = avatar.pose(_pose(args, avatar))
+        gaussians = lit(avatar, light).pose(_pose(args, avatar))
         drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]
     maps = {
         name: torch.cat([getattr(picture, name) for picture in drawn], 1)

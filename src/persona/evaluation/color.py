@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from persona.images.colors import to_linear
+
 _XYZ_OF_RGB = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -15,10 +17,7 @@ _WHITE = (0.95047, 1.0, 1.08883)
 
 def to_lab(srgb: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """Take sRGB to CIE Lab under D65: L in [0, 100], a and b about [-100, 100]."""
-    linear = torch.where(
-        srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0) + 0.055) / 1.055) ** 2.4
-    )
-    xyz = linear @ torch.tensor(_XYZ_OF_RGB).to(srgb).T / torch.tensor(_WHITE).to(srgb)
+    xyz = to_linear(srgb) @ torch.tensor(_XYZ_OF_RGB).to(srgb).T / torch.tensor(_WHITE).to(srgb)
     # CIE 15: the cube root, with a straight line near black.
     root = torch.where(
         xyz > 216 / 24389, xyz.clamp(min=1e-9) ** (1 / 3), (24389 / 27 * xyz + 16) / 116
