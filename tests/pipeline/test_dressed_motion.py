@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from persona.animation import program
+from persona.animation.framing import frame_motion
+from persona.animation.player import baked_offsets, draw
 from persona.avatar import Avatar
 from persona.avatar.avatar import neutral_vertices
 from persona.optimization.deformer import DeformerConfig
@@ -107,6 +109,22 @@ def test_the_learned_avatar_moves_its_cloth_alone_and_comes_back_from_disk(
     torch.testing.assert_close(again.pose(photo).means, plain_avatar.pose(photo).means)
     given = torch.zeros(avatar.count, 3)
     torch.testing.assert_close(again.pose(params, gaussian_offsets=given).means, stiff)
+
+
+def test_films_show_what_was_learned_and_what_was_baked(frames, plain_avatar):
+    avatar = LearnCloth(config=SMALL)(plain_avatar, frames)
+    motion = frames.clips[1].motion
+    cameras = frame_motion(avatar, motion, "front", height=96)
+    white = torch.ones(3)
+    learned = torch.stack(list(draw(avatar, motion, cameras, background=white)))
+    stiff = torch.stack(list(draw(plain_avatar, motion, cameras, background=white)))
+    shapes = baked_offsets(avatar, motion)
+    baked = torch.stack(list(draw(avatar, motion, cameras, background=white, offsets=shapes)))
+    assert torch.equal(learned[0], stiff[0])  # the photo's pose, at rest
+    moved = float((learned - stiff).abs().mean())
+    assert moved > 0
+    assert float((learned - baked).abs().mean()) < moved
+    assert list(baked_offsets(plain_avatar, motion)) == [None] * motion.frame_count
 
 
 def test_creating_an_avatar_teaches_it(short, counting, outfit, stage, tmp_path):
