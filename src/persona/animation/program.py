@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 
-from persona.animation.clips import clip
+from persona.animation.clips import CLIPS, clip
 from persona.animation.resampling import join
 from persona.animation.wander import wander
 from persona.records.body_params import BodyParams
@@ -18,6 +18,11 @@ BLEND_SECONDS: Final = 0.25
 """From the end of one piece to the beginning of the next [s]."""
 WANDER_SECONDS: Final = 3.0
 """How long nothing in particular is done, with all joints [s]."""
+
+FURTHER_FPS: Final = 5.0
+"""Frames a second of motions that are only described."""
+FURTHER_SECONDS: Final = 20.0
+"""How long is wandered there [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,14 @@ def judged_pieces() -> list[Motion]:
 def wandering() -> Motion:
     """Give the piece that goes through the ranges of all joints."""
     return wander(WANDER_SECONDS, fps=FPS)
+
+
+def further_motions() -> list[Motion]:
+    """Give all clips whole, at ease, and more wandering: what nobody needs to simulate."""
+    return [
+        *(clip(name, fps=FURTHER_FPS) for name in CLIPS),
+        wander(FURTHER_SECONDS, fps=FURTHER_FPS, seed=1),
+    ]
 
 
 def chain(pieces: Sequence[Motion], *, name: str) -> Motion:

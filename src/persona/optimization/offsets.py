@@ -1,6 +1,6 @@
 """Teach a network how cloth moves from offsets that are known, without drawing anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import torch
@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.avatar.cloth import Cloth, predict_clip
-from persona.avatar.rates import at_rest
+from persona.avatar.rates import at_rest, joint_rates
 from persona.core.errors import InputError, OptimizationError
 from persona.core.seeds import Seeds
 from persona.optimization.deformer import Deformer, DeformerConfig
 from persona.optimization.linear_offsets import fit_correctives
 from persona.records.body_params import BodyParams
 from persona.records.frame_set import Clip, FrameSet
+from persona.records.motion import Motion
 
 CM = 100.0
 """Centimetres in a metre: errors near one are steps of about one."""
@@ -64,6 +65,7 @@ def learn_offsets(
     photo: BodyParams,
     config: OffsetsConfig,
     *,
+    further: Sequence[Motion] = (),
     seed: int = 0,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Learned:
@@ -76,6 +78,8 @@ def learn_offsets(
         frames: Clips with offsets.
         photo: The pose in which all offsets are zero.
         config: How long and how hard.
+        further: Motions that nobody simulated. The network says what cloth does in them, so that
+            the shapes are distilled from more poses than were taught.
         seed: Same seed, same bits.
         tick: Called with the number of steps done.
 
@@ -126,8 +130,12 @@ def learn_offsets(
             history.append({"step": float(step), "offsets": float(loss.detach())})
         tick(step + 1)
     deformation = network.bake(still, base)
-    said = torch.cat([predict_clip(deformation, clip) for clip in clips])
-    baked = fit_correctives(features, said, nodes.joints, still, rank=config.baked_rank)
+    told = [Clip(source="network", motion=m, rates=joint_rates(m)) for m in further]
+    every = [*clips, *told]
+    with torch.no_grad():
+        heard = torch.cat([network.features(c.motion.params, c.rates) for c in every])
+    said = torch.cat([predict_clip(deformation, clip) for clip in every])
+    baked = fit_correctives(heard, said, nodes.joints, still, rank=config.baked_rank)
     cloth = Cloth(nodes=nodes, deformation=deformation, correctives=baked)
     return Learned(cloth=cloth, history=tuple(history))
 

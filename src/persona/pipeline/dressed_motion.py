@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from persona.animation.performance import perform, photo_face
-from persona.animation.program import chain, judged_pieces, taught_pieces, wandering
+from persona.animation.program import (
+    chain,
+    further_motions,
+    judged_pieces,
+    taught_pieces,
+    wandering,
+)
 from persona.animation.resampling import wear_face
 from persona.avatar import Avatar
 from persona.core.seeds import Seeds
@@ -77,7 +83,9 @@ class LearnCloth:
         """Learn, and measure what was learned on the motion that was held out."""
         photo = avatar.photo_params
         number = Seeds(seed).integer("learn")
-        learned = learn_offsets(frames, photo, self.config, seed=number, tick=tick)
+        learned = learn_offsets(
+            frames, photo, self.config, further=further_motions(), seed=number, tick=tick
+        )
         numbers = measure_cloth(learned.cloth, frames)
         return replace(avatar, cloth=learned.cloth, numbers={**avatar.numbers, **numbers})
 
