@@ -166,7 +166,7 @@ def tell(line: str) -> None:
 
 def main() -> None:
     """Measure what the words of the command line ask for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("entering", "speed", "laws"))
     parser.add_argument("--clips", nargs="+", default=["walk", "squat"])
     parser.add_argument("--every", type=int, default=6, help="frames between two tests")

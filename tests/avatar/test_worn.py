@@ -108,6 +108,29 @@ def test_one_tube_stays_one_whichever_legs_its_gaussians_hang_on(body):
     torch.testing.assert_close(apart, means, atol=1e-5, rtol=0)
 
 
+def test_a_leg_never_goes_with_the_tube_around_it(avatar, shirt):
+    from dataclasses import replace
+
+    everything = torch.ones(avatar.count, dtype=torch.bool)
+    rest = avatar.canonical.means[::7]
+    legs = (avatar.binding.face_ids >= 0) & torch.isin(
+        avatar.binding.bone_ids[:, 0], torch.tensor([1, 2, 4, 5, 7, 8, 10, 11])
+    )
+    assert int(legs.sum()) > 10
+    cloth = replace(
+        shirt,
+        rest_vertices=rest,
+        faces=torch.tensor([[0, 1, 2]]),
+        body_weights=torch.eye(55)[torch.zeros(len(rest), dtype=torch.int64)],
+        attachment=torch.zeros(len(rest)),
+    )
+    for is_tube, goes in ((True, False), (False, True)):
+        garment = replace(cloth, is_tube=is_tube)
+        worn = wear(avatar.canonical.means, avatar.binding, everything, [garment])
+        assert bool(legs[worn.gaussian_ids].any()) is goes
+        assert bool((~legs[worn.gaussian_ids]).any())
+
+
 def test_what_stands_off_goes_less_and_what_is_far_not_at_all(avatar, worn, shirt):
     means = avatar.canonical.means
     distance = torch.cdist(means, shirt.rest_vertices).min(1).values

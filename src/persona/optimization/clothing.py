@@ -1,6 +1,6 @@
 """Dress the fitted body: shoes, cloth out to the outline, skirts, hair and webs as shells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.avatar.avatar import neutral_vertices
-from persona.body import SmplxBody
+from persona.body import BodyPose, SmplxBody
 from persona.body.skinning import blend_transforms
 from persona.core.types import Faces
 from persona.kernels import rasterize_mesh
@@ -34,7 +34,7 @@ from persona.optimization.head import averted_cheek
 from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
-from persona.optimization.silhouette import fit_silhouette, project, vertex_normals
+from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
@@ -109,39 +109,19 @@ def dress(
     laplacian = uniform_laplacian(faces, body.vertex_count)
     naked = posed.rest_vertices
     naked_pixels, _ = view.camera.project(posed.vertices)
-    shod = wears_shoes(naked_pixels.numpy(), view.parts.numpy(), weights)
     resting = naked.numpy().astype(np.float64)
-    worn = shoe_offsets(resting, faces, weights, laplacian, shod)
-    if covered_share(naked_pixels.numpy(), view.parts.numpy(), weights, TRUNK) > COVERED_SHARE:
-        worn += drape_offsets(resting, faces, weights, laplacian)
+    parts = view.parts.numpy()
+    worn = _worn_offsets(resting, faces, weights, laplacian, (naked_pixels.numpy(), parts))
     linear, shift = blend_transforms(posed.T_posed_rest, body.weights)
     worn_rest = naked + torch.from_numpy(worn).float()
     standing = (linear @ (worn_rest + posed.pose_correctives)[..., None])[..., 0] + shift
     in_camera = view.camera.to_camera(standing).numpy().astype(np.float64)
-    skirts = [
-        skirt
-        for garment in garments
-        if (skirt := skirt_of(garment, garments, posed.rest_joints.double().numpy())) is not None
-    ]
-    parts = view.parts.numpy()
-    skirts = [with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts) for skirt in skirts]
+    skirts = _skirts(garments, posed, view)
     under = covered_by(skirts, resting, weights)
     hung = [skirt.hung(posed.T_posed_rest, view.camera) for skirt in skirts]
     mask = view.mask.numpy() > 0.5
     hair = view.parts.numpy() == Part.HAIR
-    grow = partial(
-        fit_silhouette,
-        np.concatenate([in_camera, *hung]),
-        _joined_faces(faces, len(in_camera), skirts),
-        camera=view.camera,
-        mask=mask,
-        freedom=joined_freedom(
-            freedom(weights), covered_by(skirts, resting, weights, shown=-HEM_REACH), skirts
-        ),
-        laplacian=sp.block_diag(
-            [laplacian, *(uniform_laplacian(s.faces, len(s.rest)) for s in skirts)], format="csr"
-        ),
-    )
+    grow = _grower(in_camera, faces, weights, skirts, hung, view, laplacian, resting)
     body_rows = slice(0, len(in_camera))
     grown = grow()
     limbs = vertex_limbs(weights)
@@ -175,6 +155,58 @@ def dress(
         shells=tuple(shells),
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
+    )
+
+
+def _skirts(garments: Sequence[Garment], posed: BodyPose, view: WorkingView) -> list[Skirt]:
+    """Cut off what hangs around both legs, as long as the photo shows it."""
+    joints, parts = posed.rest_joints.double().numpy(), view.parts.numpy()
+    return [
+        with_seen_hem(skirt, posed.T_posed_rest, view.camera, parts)
+        for garment in garments
+        if (skirt := skirt_of(garment, garments, joints)) is not None
+    ]
+
+
+def _worn_offsets(
+    resting: np.ndarray,
+    faces: np.ndarray,
+    weights: np.ndarray,
+    laplacian: sp.csr_matrix,
+    shown: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Turn shod feet into shoes and hang cloth over a covered trunk; offsets at rest [m], (v, 3).
+
+    ``shown`` are the pixels of the naked body's vertices and the picture of parts.
+    """
+    pixels, parts = shown
+    worn = shoe_offsets(resting, faces, weights, laplacian, wears_shoes(pixels, parts, weights))
+    if covered_share(pixels, parts, weights, TRUNK) > COVERED_SHARE:
+        worn += drape_offsets(resting, faces, weights, laplacian)
+    return worn
+
+
+def _grower(
+    in_camera: np.ndarray,
+    faces: np.ndarray,
+    weights: np.ndarray,
+    skirts: Sequence[Skirt],
+    hung: list[np.ndarray],
+    view: WorkingView,
+    laplacian: sp.csr_matrix,
+    resting: np.ndarray,
+) -> Callable[..., SilhouetteFit]:
+    """Join body and skirts into one mesh that can be grown to the outline."""
+    hidden = covered_by(skirts, resting, weights, shown=-HEM_REACH)
+    laplacians = [uniform_laplacian(skirt.faces, len(skirt.rest)) for skirt in skirts]
+    return partial(
+        fit_silhouette,
+        np.concatenate([in_camera, *hung]),
+        _joined_faces(faces, len(in_camera), skirts),
+        camera=view.camera,
+        mask=view.mask.numpy() > 0.5,
+        freedom=joined_freedom(freedom(weights), hidden, skirts),
+        laplacian=sp.block_diag([laplacian, *laplacians], format="csr"),
     )
 
 

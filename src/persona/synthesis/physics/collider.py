@@ -4,6 +4,8 @@ from itertools import pairwise
 from typing import Final
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from persona.body import SmplxBody
 from persona.body.skeleton import JOINT_NAMES
@@ -28,7 +30,7 @@ def collider_of(body: SmplxBody) -> ClothBody:
     return ClothBody(faces=torch.cat([faces, _lids(faces)]), vertex_count=body.vertex_count)
 
 
-def _lids(faces: Faces) -> Faces:
+def _lids(faces: Faces) -> Int[Tensor, "lids 3"]:
     """Give a fan of triangles over each hole."""
     sides = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).tolist()
     known = {(a, b) for a, b in sides}
