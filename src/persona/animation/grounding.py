@@ -105,23 +105,55 @@ def ground_motion(motion: Motion, body: SmplxBody, identity: Identity) -> Motion
     return _ground(motion, leg_rig(body, identity))
 
 
-def _ground(motion: Motion, rig: LegRig) -> Motion:
+def plant(motion: Motion, standing: Bool[Tensor, "t 2 3"], *, floor: float) -> Motion:
+    """Hold the mean body's feet where they are said to stand, on a floor put at y = 0.
+
+    Args:
+        motion: Poses with a translation.
+        standing: Whether heel, ball and toe of each foot stand.
+        floor: Height of the floor in the motion [m].
+    """
+    return _ground(motion, NOMINAL_RIG.to(torch.float64), standing=standing, floor=floor)
+
+
+def sole_paths(motion: Motion) -> Float[Tensor, "t 2 3 3"]:
+    """Give heel, ball and toe tip of both feet of the mean body [m], world frame."""
     source = NOMINAL_RIG.to(torch.float64)
     pose = axis_angle_to_matrix(motion.params.full_pose.double())
+    return _soles(source, motion.params.transl.double() + source.pelvis, pose)[2]
+
+
+def _soles(
+    source: LegRig, pelvis: Float[Tensor, "t 3"], pose: Float[Tensor, "t 55 3 3"]
+) -> tuple[LegPose, Feet, Float[Tensor, "t 2 3 3"]]:
+    """Give the legs of a pose, its feet, and the points of their soles."""
     legs = LegPose(
         hips=pose[:, list(HIPS)],
         knees=pose[:, list(KNEES)],
         ankles=pose[:, list(ANKLES)],
         toes=pose[:, list(TOES)],
     )
-    pelvis = motion.params.transl.double() + source.pelvis
     feet = feet_of(source, pelvis, pose[:, 0], legs)
-    points = feet.ankles[..., None, :] + sole_offsets(source, feet.rotations, feet.toes)
-    floor = points[..., 1].amin()
+    return legs, feet, feet.ankles[..., None, :] + sole_offsets(source, feet.rotations, feet.toes)
+
+
+def _ground(
+    motion: Motion,
+    rig: LegRig,
+    *,
+    standing: Bool[Tensor, "t 2 3"] | None = None,
+    floor: float | None = None,
+) -> Motion:
+    source = NOMINAL_RIG.to(torch.float64)
+    pose = axis_angle_to_matrix(motion.params.full_pose.double())
+    pelvis = motion.params.transl.double() + source.pelvis
+    legs, feet, points = _soles(source, pelvis, pose)
+    height = float(points[..., 1].amin()) if floor is None else floor
     scale = rig.length / source.length
 
-    lifted = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64) * floor
-    standing = contacts(motion, points - lifted)
+    lifted = torch.tensor([0.0, height, 0.0], dtype=torch.float64)
+    if standing is None:
+        standing = contacts(motion, points - lifted)
     points = points - lifted
     sized = points * scale + _keep_foot_size(motion, points, standing, rig, scale)
     targets = _lock(motion, sized, standing, scale)

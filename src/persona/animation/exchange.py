@@ -1,0 +1,111 @@
+"""Open and save a motion in a file of any format: which reader, which writer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+from persona.animation.contacts import lock_feet
+from persona.animation.formats.amass import holds_amass, read_amass, write_amass
+from persona.animation.formats.bvh import read_bvh
+from persona.animation.formats.reading import MOST_BYTES, MotionFile, check_size
+from persona.animation.motion_files import read_motion, write_motion
+from persona.animation.retargeting import retarget
+from persona.body.files import read_arrays
+from persona.core.errors import InputError
+from persona.records.motion import Motion
+
+Feet = Literal["auto", "lock", "keep"]
+"""Whether standing feet are held where they stand; auto does it for other skeletons."""
+SUFFIXES: Final = (".npz", ".bvh")
+"""What names of motion files end in."""
+WRITERS: Final[dict[str, Callable[[Motion, Path], None]]] = {
+    "persona": write_motion,
+    "amass": write_amass,
+}
+"""Format name to its writer."""
+BY_SUFFIX: Final = {".npz": "persona"}
+"""The format that is written when only the ending says."""
+
+
+def is_motion_file(text: str) -> bool:
+    """Say whether text names a file, not a built-in motion."""
+    return text.lower().endswith(SUFFIXES)
+
+
+def open_motion(
+    path: Path, *, fps: float | None = None, up: str | None = None, feet: Feet = "auto"
+) -> MotionFile:
+    """Read a motion in whatever format a file is.
+
+    Args:
+        path: What to read.
+        fps: Its frame rate, where the file is wrong or silent.
+        up: Its upward axis, one of `world_axes.AXES`; None finds out.
+        feet: Whether to hold standing feet where they stand.
+
+    Raises:
+        FileFormatError: It is damaged, no motion, or of no known format.
+        InputError: Its skeleton has joints of unknown names.
+    """
+    read = _read_bvh if path.suffix.lower() == ".bvh" else _read_npz
+    found = read(path, fps, up)
+    if feet == "lock" or (feet == "auto" and found.retargeted):
+        locked, contacts, left = lock_feet(found.motion)
+        share = 100 * float(contacts.standing.any(-1).any(-1).double().mean())
+        said = (
+            f"stand in {share:.0f} % of the frames; sliding {contacts.skating:.1f} mm a frame, "
+            f"locked to {left:.1f}"
+        )
+        found = replace(found, motion=locked, facts={**found.facts, "feet": said})
+    return found
+
+
+def save_motion(motion: Motion, path: Path, *, kind: str | None = None) -> str:
+    """Write a motion; return the name of the format.
+
+    Args:
+        motion: What to write.
+        path: Where; its ending decides unless ``kind`` does.
+        kind: One of `WRITERS`.
+
+    Raises:
+        InputError: No such format.
+    """
+    chosen = kind or BY_SUFFIX.get(path.suffix.lower())
+    if chosen not in WRITERS:
+        raise InputError(
+            f"{path.name} cannot be written" + (f" as {kind}" if kind else ""),
+            why=f"motions are written as {', '.join(WRITERS)}",
+            fix=f"end the name in {', '.join(BY_SUFFIX)}, or give --as",
+        )
+    WRITERS[chosen](motion, path)
+    return chosen
+
+
+def _read_npz(path: Path, fps: float | None, up: str | None) -> MotionFile:
+    check_size(path)
+    if holds_amass(read_arrays(path, most=MOST_BYTES)):
+        return read_amass(path, fps=fps, up=up)
+    motion = read_motion(path)
+    rate = "(the file's, or 30 where it has none)"
+    if fps is not None:
+        motion, rate = replace(motion, fps=fps), "(as asked)"
+    facts = {
+        "joints": "SMPL-X, 55 joints",
+        "fps": f"{motion.fps:g} {rate}",
+        "up": "y (the format's)",
+        "units": "metres (the format's)",
+        "loops": "yes" if motion.loops else "no",
+    }
+    return MotionFile(motion=motion, format="persona npz", facts=facts)
+
+
+def _read_bvh(path: Path, fps: float | None, up: str | None) -> MotionFile:
+    clip = read_bvh(path, fps=fps)
+    done = retarget(clip, up=up, name=path.stem)
+    facts = {
+        "fps": f"{clip.fps:.6g} ({'as asked' if fps else 'Frame Time'})",
+        **done.facts,
+    }
+    return MotionFile(motion=done.motion, format="BVH", facts=facts, retargeted=True)
