@@ -11,9 +11,9 @@ from persona.animation.grounding import plant, sole_paths
 from persona.animation.legs import smooth
 from persona.records.motion import Motion
 
-LOW: Final = 0.05
+LOW: Final = 0.03
 """A sole point no higher than this above the floor may stand [m]: captured feet are this wrong."""
-SLOW: Final = 0.45
+SLOW: Final = 0.3
 """A sole point slower than this may stand [m/s]; captured feet that stand creep."""
 SHORTEST: Final = 0.1
 """A stand that is over sooner is none [s]."""

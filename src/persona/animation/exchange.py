@@ -8,6 +8,8 @@ from typing import Final, Literal
 from persona.animation.contacts import lock_feet
 from persona.animation.formats.amass import holds_amass, read_amass, write_amass
 from persona.animation.formats.bvh import read_bvh
+from persona.animation.formats.bvh_writing import holds_our_skeleton, motion_of, write_bvh
+from persona.animation.formats.json_folder import read_json_folder, write_json_folder
 from persona.animation.formats.reading import MOST_BYTES, MotionFile, check_size
 from persona.animation.motion_files import read_motion, write_motion
 from persona.animation.retargeting import retarget
@@ -22,15 +24,17 @@ SUFFIXES: Final = (".npz", ".bvh")
 WRITERS: Final[dict[str, Callable[[Motion, Path], None]]] = {
     "persona": write_motion,
     "amass": write_amass,
+    "json": write_json_folder,
+    "bvh": write_bvh,
 }
 """Format name to its writer."""
-BY_SUFFIX: Final = {".npz": "persona"}
+BY_SUFFIX: Final = {".npz": "persona", ".bvh": "bvh", "": "json"}
 """The format that is written when only the ending says."""
 
 
 def is_motion_file(text: str) -> bool:
-    """Say whether text names a file, not a built-in motion."""
-    return text.lower().endswith(SUFFIXES)
+    """Say whether text names a file or an existing folder, not a built-in motion."""
+    return text.lower().endswith(SUFFIXES) or ("/" in text and Path(text).is_dir())
 
 
 def open_motion(
@@ -48,8 +52,12 @@ def open_motion(
         FileFormatError: It is damaged, no motion, or of no known format.
         InputError: Its skeleton has joints of unknown names.
     """
-    read = _read_bvh if path.suffix.lower() == ".bvh" else _read_npz
-    found = read(path, fps, up)
+    if path.is_dir():
+        found = read_json_folder(path, fps=fps, up=up)
+    elif path.suffix.lower() == ".bvh":
+        found = _read_bvh(path, fps, up)
+    else:
+        found = _read_npz(path, fps, up)
     if feet == "lock" or (feet == "auto" and found.retargeted):
         locked, contacts, left = lock_feet(found.motion)
         share = 100 * float(contacts.standing.any(-1).any(-1).double().mean())
@@ -77,7 +85,7 @@ def save_motion(motion: Motion, path: Path, *, kind: str | None = None) -> str:
         raise InputError(
             f"{path.name} cannot be written" + (f" as {kind}" if kind else ""),
             why=f"motions are written as {', '.join(WRITERS)}",
-            fix=f"end the name in {', '.join(BY_SUFFIX)}, or give --as",
+            fix="end the name in .npz or .bvh, or in nothing for a folder; or give --format",
         )
     WRITERS[chosen](motion, path)
     return chosen
@@ -103,9 +111,13 @@ def _read_npz(path: Path, fps: float | None, up: str | None) -> MotionFile:
 
 def _read_bvh(path: Path, fps: float | None, up: str | None) -> MotionFile:
     clip = read_bvh(path, fps=fps)
+    rate = f"{clip.fps:.6g} ({'as asked' if fps else 'Frame Time'})"
+    if holds_our_skeleton(clip) and up in (None, "y"):
+        facts = {"joints": "SMPL-X, 55 joints", "fps": rate, "up": "y (ours)", "units": "cm (ours)"}
+        return MotionFile(motion=motion_of(clip, name=path.stem), format="BVH", facts=facts)
     done = retarget(clip, up=up, name=path.stem)
     facts = {
-        "fps": f"{clip.fps:.6g} ({'as asked' if fps else 'Frame Time'})",
+        "fps": rate,
         **done.facts,
     }
     return MotionFile(motion=done.motion, format="BVH", facts=facts, retargeted=True)

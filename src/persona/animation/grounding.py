@@ -13,6 +13,7 @@ from persona.animation.legs import (
     HIPS,
     KNEES,
     SETTLE_SECONDS,
+    STRAIGHTEST,
     TOES,
     Feet,
     LegPose,
@@ -37,6 +38,8 @@ CONTACT_HEIGHT: Final = 0.015
 """A sole point this near to the floor may stand on it [m]."""
 CONTACT_SPEED: Final = 0.20
 """A sole point slower than this may stand [m/s]; a swinging foot does 2 m/s."""
+CAPTURED_STRAIGHTEST: Final = 0.9994
+"""The same as `legs.STRAIGHTEST` for captured motions, whose knees stand nearly locked: 4 degrees."""
 SOLE_BAND: Final = 0.012
 """Skin this near to the lowest of the foot is sole [m]."""
 
@@ -113,7 +116,8 @@ def plant(motion: Motion, standing: Bool[Tensor, "t 2 3"], *, floor: float) -> M
         standing: Whether heel, ball and toe of each foot stand.
         floor: Height of the floor in the motion [m].
     """
-    return _ground(motion, NOMINAL_RIG.to(torch.float64), standing=standing, floor=floor)
+    rig = NOMINAL_RIG.to(torch.float64)
+    return _ground(motion, rig, standing=standing, floor=floor, straightest=CAPTURED_STRAIGHTEST)
 
 
 def sole_paths(motion: Motion) -> Float[Tensor, "t 2 3 3"]:
@@ -143,6 +147,7 @@ def _ground(
     *,
     standing: Bool[Tensor, "t 2 3"] | None = None,
     floor: float | None = None,
+    straightest: float = STRAIGHTEST,
 ) -> Motion:
     source = NOMINAL_RIG.to(torch.float64)
     pose = axis_angle_to_matrix(motion.params.full_pose.double())
@@ -159,10 +164,10 @@ def _ground(
     targets = _lock(motion, sized, standing, scale)
     ankles = _ankles(rig, feet, targets, standing, motion.fps)
     pelvis = (pelvis - lifted) * scale
-    drop = drop_to_reach(rig, pelvis, pose[:, 0], ankles)
+    drop = drop_to_reach(rig, pelvis, pose[:, 0], ankles, straightest=straightest)
     pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * motion.fps), loops=motion.loops)
     placed = replace(feet, ankles=ankles)
-    solved = reach(rig, pelvis, pose[:, 0], placed, start=legs)
+    solved = reach(rig, pelvis, pose[:, 0], placed, start=legs, straightest=straightest)
     return _with_legs(motion, solved, pelvis - rig.pelvis)
 
 
