@@ -133,9 +133,16 @@ def test_unknown_kinds_are_refused(tmp_path):
 def test_mutated_files_are_refused_by_typed_errors_only(tmp_path, kind):
     path = tmp_path / ("m.bvh" if kind == "bvh" else "m.npz")
     motion = clip("wave")
-    save_motion(replace(motion, params=motion.params.__class__(**{
-        name: value[:3] for name, value in vars(motion.params).items()
-    })), path, kind=kind)
+    save_motion(
+        replace(
+            motion,
+            params=motion.params.__class__(
+                **{name: value[:3] for name, value in vars(motion.params).items()}
+            ),
+        ),
+        path,
+        kind=kind,
+    )
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(150):

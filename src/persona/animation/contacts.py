@@ -1,6 +1,6 @@
 """Find where the feet of a captured motion stand, and hold them there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -21,6 +21,12 @@ GAP: Final = 0.07
 """A stand interrupted for no longer goes on [s]."""
 SMOOTHING: Final = 0.04
 """Speeds are of paths smoothed over this long either way [s]."""
+LONGEST_FLIGHT: Final = 1.0
+"""Nobody is off the floor for longer [s]."""
+FLOATING: Final = 0.06
+"""Soles that never come nearer than this to the floor for so long float [m]."""
+FLOATING_SHARE: Final = 0.25
+"""From this share of floating frames on the capture has lost the floor; less is a step climbed."""
 FLOOR_BAND: Final = 0.15
 """Whoever stands stands within this of the lowest of all [m]; higher is a step or a jump."""
 
@@ -35,6 +41,8 @@ class Contacts:
     """Height of the floor [m]."""
     skating: float
     """How far a standing sole point slides over the floor from frame to frame, median [mm]."""
+    sunk: bool = False
+    """Whether the capture floated and was let down first."""
 
 
 def find_contacts(motion: Motion) -> Contacts:
@@ -60,12 +68,34 @@ def find_contacts(motion: Motion) -> Contacts:
 def lock_feet(motion: Motion) -> tuple[Motion, Contacts, float]:
     """Hold standing feet where they stand.
 
+    A capture that floats most of the time, as suits of inertial sensors do after a while, is let
+    down onto the floor first.
+
     Returns:
         The motion with the floor at y = 0, the contacts it had, and the skating that is left [mm].
     """
     found = find_contacts(motion)
+    motion, sunk = _sink(motion)
+    if sunk:
+        found = replace(find_contacts(motion), sunk=True)
     planted = plant(motion, found.standing, floor=found.floor)
     return planted, found, skating(sole_paths(planted), found.standing)
+
+
+def _sink(motion: Motion) -> tuple[Motion, bool]:
+    """Let a capture down that has lost the floor; say whether it had."""
+    lowest = sole_paths(motion)[..., 1].amin((-1, -2))
+    radius = round(LONGEST_FLIGHT / 2 * motion.fps)
+    if radius < 1 or len(lowest) <= 2 * radius:
+        return motion, False
+    padded = torch.nn.functional.pad(-lowest[None, None], (radius, radius), mode="replicate")
+    support = -torch.nn.functional.max_pool1d(padded, 2 * radius + 1, stride=1)[0, 0]
+    floats = support > support.quantile(0.05) + FLOATING
+    if float(floats.double().mean()) < FLOATING_SHARE:
+        return motion, False
+    transl = motion.params.transl.clone()
+    transl[:, 1] -= smooth(support, radius).to(transl.dtype)
+    return replace(motion, params=replace(motion.params, transl=transl)), True
 
 
 def skating(points: Float[Tensor, "t 2 3 3"], standing: Bool[Tensor, "t 2 3"]) -> float:

@@ -65,6 +65,8 @@ def open_motion(
             f"stand in {share:.0f} % of the frames; sliding {contacts.skating:.1f} mm a frame, "
             f"locked to {left:.1f}"
         )
+        if contacts.sunk:
+            said += "; it floated most of the time and was let down onto the floor"
         found = replace(found, motion=locked, facts={**found.facts, "feet": said})
     return found
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from persona.animation.formats.skeleton_clip import SkeletonClip
 from persona.body import load_body
 from persona.body.skeleton import FINGERS, JOINT_IDS
-from persona.geometry.rotations import rotation_between
+from persona.geometry.rotations import axis_angle_to_matrix, rotation_between
 
 LIMBS: Final = tuple(
     (f"{side}_{start}", f"{side}_{end}")
@@ -39,6 +39,9 @@ LIMBS: Final = tuple(
 """Bones whose direction is taken over exactly: from joint to joint."""
 NEAR_AN_AXIS: Final = 0.95
 """Cosine within which a rest pose's up or left is meant to be an axis."""
+COLLAR_SHARE: Final = 0.13
+"""What the collarbone has of an arm's way from T to hanging: 12 degrees of 90 (Inman 1944 has a
+third above the horizontal, little below)."""
 LEAST_BEND: Final = 0.05
 """Mean sine of a hinge's bend that says where its axis is."""
 
@@ -72,7 +75,7 @@ def match_rest(clip: SkeletonClip, joints: Mapping[str, int], chest: int, head: 
     natural = _is_person(clip, joints, frame)
     if natural:
         trunk = ("pelvis", "spine3", "head", "left_collar", "right_collar")
-        bindings = dict.fromkeys(trunk, frame.T)
+        bindings = dict.fromkeys(trunk, frame.T) | _hanging_collars(clip, joints, frame)
     else:
         bindings = _trunk_by_motion(clip, joints, chest, head)
     _bend_limbs(clip, joints, bindings, by_motion=not natural)
@@ -108,7 +111,9 @@ def _is_person(clip: SkeletonClip, joints: Mapping[str, int], frame: Tensor) -> 
     rest = clip.rest_positions @ frame.T
     for side, sign in (("left", 1.0), ("right", -1.0)):
         leg = rest[joints[f"{side}_knee"]] - rest[joints[f"{side}_hip"]]
-        shin = rest[joints.get(f"{side}_ankle", joints[f"{side}_knee"])] - rest[joints[f"{side}_hip"]]
+        shin = (
+            rest[joints.get(f"{side}_ankle", joints[f"{side}_knee"])] - rest[joints[f"{side}_hip"]]
+        )
         if not (leg[1] < -0.7 * leg.norm() and shin[1] < -0.7 * shin.norm()):
             return False
         if f"{side}_elbow" in joints and f"{side}_shoulder" in joints:
@@ -118,6 +123,23 @@ def _is_person(clip: SkeletonClip, joints: Mapping[str, int], frame: Tensor) -> 
                 return False
     height = rest[joints["left_hip"], 0] - rest[joints["right_hip"], 0]
     return bool(torch.isfinite(frame).all()) and float(height) > 0
+
+
+def _hanging_collars(
+    clip: SkeletonClip, joints: Mapping[str, int], frame: Tensor
+) -> dict[str, Tensor]:
+    """Lower the collarbones with the arms: a T-pose holds them where hanging arms do not.
+
+    Without this, somebody whose rest pose has hanging arms walks about with a shrug.
+    """
+    found = {}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        rest = clip.rest_positions
+        way = frame @ (rest[joints[f"{side}_elbow"]] - rest[joints[f"{side}_shoulder"]])
+        hang = torch.atan2(-way[1], sign * way[0]).clamp(0.0, torch.pi / 2)
+        turn = torch.tensor([0.0, 0.0, -sign * COLLAR_SHARE * float(hang)], dtype=torch.float64)
+        found[f"{side}_collar"] = frame.T @ axis_angle_to_matrix(turn)
+    return found
 
 
 def _local(clip: SkeletonClip, joint: int, start: int, end: int) -> Tensor:

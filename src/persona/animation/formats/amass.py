@@ -19,7 +19,7 @@ from persona.animation.formats.reading import (
     finite,
     refused,
 )
-from persona.animation.formats.world_axes import AXES, find_up, trunks_of, turn_to_y_up, turned
+from persona.animation.formats.world_axes import find_up, trunks_of, turn_to_y_up, turned
 from persona.animation.sketch import BASE_FPS
 from persona.body.files import Arrays, read_arrays
 from persona.core.atomic import replacing_file
@@ -120,7 +120,8 @@ def _pose(path: Path, arrays: Arrays) -> tuple[Tensor, str]:
         if width not in KINDS:
             raise refused(
                 path,
-                f"poses has {width} numbers a frame; " + ", ".join(f"{v} {k}" for k, v in KINDS.items()),
+                f"poses has {width} numbers a frame; "
+                + ", ".join(f"{v} {k}" for k, v in KINDS.items()),
                 fix="use an SMPL-X, SMPL-H or SMPL file",
             )
         flat = finite(path, "poses", poses, frames, width // 3, 3, most=WIDEST_TURN)

@@ -111,7 +111,9 @@ def _hierarchy(path: Path, lines: Iterator[tuple[int, str]]) -> list[_Joint]:
                     raise refused(path, f"it has more than {MOST_JOINTS} joints or {DEEPEST} deep")
                 name = " ".join(word for word in words if word != "{")
                 if not name or any(joint.name == name for joint in joints):
-                    raise refused(path, f"line {number} names no joint, or one a second time: {name}")
+                    raise refused(
+                        path, f"line {number} names no joint, or one a second time: {name}"
+                    )
                 joints.append(_Joint(name[:100], open_joints[-1] if open_joints else -1))
                 words = [word for word in words if word == "{"]
                 open_joints.append(len(joints) - 1)
@@ -165,7 +167,7 @@ def _motion_head(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[int, flo
             continue
         if not colon or name.strip().lower() not in ("frames", "frame time"):
             raise refused(path, f"line {number} is neither Frames: nor Frame Time:")
-        found[name.strip().lower()] = _float(path, number, value.strip())
+        found[name.strip().lower()] = _float(path, number, value.strip(), most=1e300)
         if len(found) == 2:
             break
     frames, seconds = found.get("frames", 0.0), found.get("frame time", 0.0)
@@ -176,9 +178,7 @@ def _motion_head(path: Path, lines: Iterator[tuple[int, str]]) -> tuple[int, flo
     return check_frames(path, int(frames)), seconds
 
 
-def _numbers(
-    path: Path, lines: Iterator[tuple[int, str]], frames: int, width: int
-) -> np.ndarray:
+def _numbers(path: Path, lines: Iterator[tuple[int, str]], frames: int, width: int) -> np.ndarray:
     """Read the numbers of all frames, whatever lines they stand on."""
     values = array("d")
     for number, line in lines:
@@ -195,12 +195,12 @@ def _numbers(
     return np.frombuffer(values, np.float64).reshape(frames, width)
 
 
-def _float(path: Path, number: int, word: str) -> float:
+def _float(path: Path, number: int, word: str, *, most: float = FARTHEST_UNITS) -> float:
     try:
         value = float(word)
     except ValueError as error:
         raise refused(path, f"{word[:40]!r} in line {number} is no number") from error
-    if not abs(value) <= FARTHEST_UNITS:
+    if not abs(value) <= most:
         raise refused(path, f"{word[:40]} in line {number} is not finite or beyond all measure")
     return value
 

@@ -47,9 +47,7 @@ DISTANCE: Final = 4.0
 """From the written camera to the person at the start [m]."""
 
 
-def read_json_folder(
-    path: Path, *, fps: float | None = None, up: str | None = None
-) -> MotionFile:
+def read_json_folder(path: Path, *, fps: float | None = None, up: str | None = None) -> MotionFile:
     """Read a folder of numbered JSON files, or one that holds a folder ``smplx_params``.
 
     Cameras are read where a folder ``cam_params`` lies beside, or where the poses carry them as
@@ -129,7 +127,9 @@ def _numbered(folder: Path) -> list[Path]:
     found = [
         file
         for file in folder.iterdir()
-        if file.suffix == ".json" and file.stem.isascii() and file.stem.isdigit()
+        if file.suffix == ".json"
+        and file.stem.isascii()
+        and file.stem.isdigit()
         and len(file.stem) < 12
     ]
     return sorted(found, key=lambda file: int(file.stem))
@@ -154,7 +154,9 @@ def _params(path: Path, files: list[Path], frames: list[dict[str, Any]]) -> Body
             if theirs in ("root_pose", "body_pose"):
                 raise refused(files[0], f"it has no {theirs}, only {', '.join(frames[0])[:200]}")
             continue
-        rows = [_value(file, data, theirs, *shape) for file, data in zip(files, frames, strict=True)]
+        rows = [
+            _value(file, data, theirs, *shape) for file, data in zip(files, frames, strict=True)
+        ]
         params = replace(params, **{ours: torch.stack(rows).float()})
     if "trans" in frames[0]:
         rows = [
@@ -220,4 +222,8 @@ def _as_camera(file: Path, data: dict[str, Any], turn: Tensor) -> Camera:
 
 def _gaps(numbers: list[int]) -> str:
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
-    return f"{missing} numbers missing; the frames are played as if there were none" if missing else "none"
+    return (
+        f"{missing} numbers missing; the frames are played as if there were none"
+        if missing
+        else "none"
+    )
