@@ -277,7 +277,6 @@ def test_real_files_keep_their_limbs_and_feet(path):
     assert max(errors.values()) < 5.0
     locked, contacts, left = lock_feet(done.motion)
     held = direction_errors(skeleton, done, joints_of(locked))
-    print(path.stem, held, f"skating {contacts.skating:.2f} -> {left:.2f} mm a frame")
     assert max(held["upper arm"], held["lower arm"]) < 1.0
     # Knees that the source bends backwards are not followed: legs may be off by more.
     assert max(held["thigh"], held["shin"]) < 9.0

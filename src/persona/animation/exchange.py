@@ -1,9 +1,11 @@
 """Open and save a motion in a file of any format: which reader, which writer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
+
+import torch
 
 from persona.animation.contacts import lock_feet
 from persona.animation.formats.amass import holds_amass, read_amass, write_amass
@@ -12,7 +14,8 @@ from persona.animation.formats.bvh_writing import holds_our_skeleton, motion_of,
 from persona.animation.formats.json_folder import read_json_folder, write_json_folder
 from persona.animation.formats.reading import MOST_BYTES, MotionFile, check_size
 from persona.animation.motion_files import read_motion, write_motion
-from persona.animation.retargeting import retarget
+from persona.animation.retargeting import direction_errors, retarget
+from persona.body import load_body
 from persona.body.files import read_arrays
 from persona.core.errors import InputError
 from persona.records.motion import Motion
@@ -68,6 +71,10 @@ def open_motion(
         if contacts.sunk:
             said += "; it floated most of the time and was let down onto the floor"
         found = replace(found, motion=locked, facts={**found.facts, "feet": said})
+    if found.limb_errors is not None:
+        errors = found.limb_errors(found.motion)
+        said = ", ".join(f"{limb} {error:.1f}" for limb, error in errors.items())
+        found = replace(found, facts={**found.facts, "limbs": f"off by {said} deg, median"})
     return found
 
 
@@ -122,4 +129,12 @@ def _read_bvh(path: Path, fps: float | None, up: str | None) -> MotionFile:
         "fps": rate,
         **done.facts,
     }
-    return MotionFile(motion=done.motion, format="BVH", facts=facts, retargeted=True)
+
+    def limb_errors(motion: Motion) -> Mapping[str, float]:
+        few = load_body().subset(torch.arange(1))
+        posed = few.forward(motion.params, with_pose_correctives=False)
+        return direction_errors(clip, done, posed.joints)
+
+    return MotionFile(
+        motion=done.motion, format="BVH", facts=facts, retargeted=True, limb_errors=limb_errors
+    )

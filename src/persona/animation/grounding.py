@@ -39,7 +39,7 @@ CONTACT_HEIGHT: Final = 0.015
 CONTACT_SPEED: Final = 0.20
 """A sole point slower than this may stand [m/s]; a swinging foot does 2 m/s."""
 CAPTURED_STRAIGHTEST: Final = 0.9994
-"""The same as `legs.STRAIGHTEST` for captured motions, whose knees stand nearly locked: 4 degrees."""
+"""As `legs.STRAIGHTEST`, for captured motions, whose knees stand nearly locked: 4 degrees."""
 SOLE_BAND: Final = 0.012
 """Skin this near to the lowest of the foot is sole [m]."""
 

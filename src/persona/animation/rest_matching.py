@@ -151,7 +151,7 @@ def _local(clip: SkeletonClip, joint: int, start: int, end: int) -> Tensor:
 def _trunk_by_motion(
     clip: SkeletonClip, joints: Mapping[str, int], chest: int, head: int
 ) -> dict[str, Tensor]:
-    """Bind pelvis and chest by the lines of hips and shoulders; the head looks ahead, on average."""
+    """Bind pelvis and chest by the lines of hips and shoulders; heads look ahead, on average."""
     pelvis = joints["pelvis"]
     hips = joints["right_hip"], joints["left_hip"]
     shoulders = joints.get("right_shoulder", hips[0]), joints.get("left_shoulder", hips[1])

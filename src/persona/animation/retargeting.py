@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -213,7 +214,7 @@ def _leg_length(clip: SkeletonClip, joints: dict[str, int]) -> float:
     total = 0.0
     for side in ("left", "right"):
         chain = [joints[f"{side}_{n}"] for n in ("hip", "knee", "ankle") if f"{side}_{n}" in joints]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             total += float((clip.positions[0, b] - clip.positions[0, a]).norm()) / 2
     if not total > 1e-6:
         raise InputError(
@@ -274,7 +275,7 @@ def _relative(world: Float[Tensor, "t 55 3 3"]) -> Float[Tensor, "t 55 3 3"]:
 
 
 def _relaxed(pose: Float[Tensor, "t 55 3"], joints: dict[str, int]) -> Float[Tensor, "t 55 3"]:
-    """Give fingers that the skeleton lacks the turn of the next one it has, or of a hand at rest."""
+    """Give fingers that the skeleton lacks the turn of the nearest it has, or of a hand at rest."""
     pose = pose.clone()
     order = ("index", "middle", "ring", "pinky")
     for side, sign in (("left", -1.0), ("right", 1.0)):

@@ -62,7 +62,7 @@ def _check_sizes(path: Path, members: list[zipfile.ZipInfo], most: int) -> None:
     if largest > MAX_MEMBER_BYTES or total > most or len(members) > MAX_MEMBERS:
         raise FileFormatError(
             f"{path} would unpack to {total / 2**20:.0f} MB in {len(members)} arrays",
-            why=f"what it should hold needs less than {most / 2**20:.0f} MB in {MAX_MEMBERS} arrays",
+            why=f"it should need less than {most / 2**20:.0f} MB in {MAX_MEMBERS} arrays",
             fix="check where the file comes from; a small file that unpacks to much is an attack",
         )
 

@@ -30,8 +30,8 @@ class Args:
     coverage: how far and how fast all motions together turn each joint, against what people can.
     check: of each motion, feet on the floor, joints, accelerations and balance on the mean body."""
     motions: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Names of built-in motions, or paths of files (.npz of AMASS or our own, .bvh, folders of JSON);
-    for coverage and check, left out, all that are built in."""
+    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, folders of JSON; for
+    coverage and check, left out, all that are built in."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float | None = None
@@ -44,7 +44,7 @@ class Args:
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
     """Upward axis of the file; left out, it is detected and stated."""
     feet: Literal["auto", "lock", "keep"] = "auto"
-    """Whether standing feet are held where they stand; auto does so for other skeletons' motions."""
+    """Whether standing feet are held where they stand; auto does so for other skeletons."""
     start: float = 0.0
     """Where convert begins [s]."""
     end: float | None = None

@@ -1,6 +1,6 @@
 """MotionFile: a motion as it was read, and what was found out about its file on the way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,9 @@ class MotionFile:
     """What was detected or assumed, by name: frame rate, up axis, units and so on."""
     retargeted: bool = False
     """Whether the file's skeleton was another than SMPL-X's, so that its feet need planting."""
+    limb_errors: Callable[[Motion], Mapping[str, float]] | None = None
+    """Measures how far the limbs of a motion point from those of the file's skeleton, where that is
+    another [deg]."""
     cameras: Sequence[Camera] = ()
     """The camera of every frame, where the file has them."""
 
