@@ -106,6 +106,26 @@ def test_the_blender_add_on_finds_what_it_opens(tmp_path):
         assert 0.8 < float(np.median(height)) < 1.1
 
 
+@pytest.mark.parametrize("layout", ["GVHMR", "WHAM"])
+def test_results_of_video_programs(tmp_path, layout):
+    params = clip("squat").params
+    pose = params.full_pose.numpy()
+    frames, trans = len(pose), params.transl.numpy()
+    if layout == "WHAM":
+        palms = np.zeros((frames, 2, 3))
+        body = np.concatenate([pose[:, :22], palms], 1).reshape(frames, 72)
+        np.savez(tmp_path / "m.npz", pose_world=body, trans_world=trans)
+    else:
+        body = pose[:, 1:22].reshape(frames, 63)
+        np.savez(tmp_path / "m.npz", body_pose=body, global_orient=pose[:, 0], transl=trans)
+    found = open_motion(tmp_path / "m.npz", fps=25.0)
+    assert (found.format, found.motion.fps) == (layout, 25.0)
+    back = found.motion.params
+    torch.testing.assert_close(back.full_pose[:, :22], params.full_pose[:, :22], atol=1e-5, rtol=0)
+    torch.testing.assert_close(back.transl, params.transl, atol=1e-5, rtol=0)
+    assert "assumed" in open_motion(tmp_path / "m.npz").facts["fps"]
+
+
 def test_cameras_come_with_json_frames(tmp_path):
     save_motion(clip("idle"), tmp_path / "m", kind="json")
     found = open_motion(tmp_path / "m", fps=30.0)

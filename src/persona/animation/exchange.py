@@ -13,6 +13,9 @@ from persona.animation.formats.bvh import read_bvh
 from persona.animation.formats.bvh_writing import holds_our_skeleton, motion_of, write_bvh
 from persona.animation.formats.json_folder import read_json_folder, write_json_folder
 from persona.animation.formats.reading import MOST_BYTES, MotionFile, check_size
+from persona.animation.formats.skeleton_clip import SkeletonClip
+from persona.animation.formats.video_results import holds_video_results, read_video_results
+from persona.animation.formats.vrm_animation import read_vrma
 from persona.animation.motion_files import read_motion, write_motion
 from persona.animation.retargeting import direction_errors, retarget
 from persona.body import load_body
@@ -22,7 +25,7 @@ from persona.records.motion import Motion
 
 Feet = Literal["auto", "lock", "keep"]
 """Whether standing feet are held where they stand; auto does it for other skeletons."""
-SUFFIXES: Final = (".npz", ".bvh")
+SUFFIXES: Final = (".npz", ".bvh", ".vrma")
 """What names of motion files end in."""
 WRITERS: Final[dict[str, Callable[[Motion, Path], None]]] = {
     "persona": write_motion,
@@ -59,6 +62,10 @@ def open_motion(
         found = read_json_folder(path, fps=fps, up=up)
     elif path.suffix.lower() == ".bvh":
         found = _read_bvh(path, fps, up)
+    elif path.suffix.lower() == ".vrma":
+        clip = read_vrma(path, fps=fps)
+        facts = {"fps": f"{clip.fps:g} (sampled; its keys are at any times)"}
+        found = _retargeted(path, clip, up, "VRM animation", facts)
     else:
         found = _read_npz(path, fps, up)
     if feet == "lock" or (feet == "auto" and found.retargeted):
@@ -102,8 +109,11 @@ def save_motion(motion: Motion, path: Path, *, kind: str | None = None) -> str:
 
 def _read_npz(path: Path, fps: float | None, up: str | None) -> MotionFile:
     check_size(path)
-    if holds_amass(read_arrays(path, most=MOST_BYTES)):
+    arrays = read_arrays(path, most=MOST_BYTES)
+    if holds_amass(arrays):
         return read_amass(path, fps=fps, up=up)
+    if holds_video_results(arrays):
+        return read_video_results(path, fps=fps, up=up)
     motion = read_motion(path)
     rate = "(the file's, or 30 where it has none)"
     if fps is not None:
@@ -124,11 +134,13 @@ def _read_bvh(path: Path, fps: float | None, up: str | None) -> MotionFile:
     if holds_our_skeleton(clip) and up in (None, "y"):
         facts = {"joints": "SMPL-X, 55 joints", "fps": rate, "up": "y (ours)", "units": "cm (ours)"}
         return MotionFile(motion=motion_of(clip, name=path.stem), format="BVH", facts=facts)
+    return _retargeted(path, clip, up, "BVH", {"fps": rate})
+
+
+def _retargeted(
+    path: Path, clip: SkeletonClip, up: str | None, kind: str, facts: Mapping[str, str]
+) -> MotionFile:
     done = retarget(clip, up=up, name=path.stem)
-    facts = {
-        "fps": rate,
-        **done.facts,
-    }
 
     def limb_errors(motion: Motion) -> Mapping[str, float]:
         few = load_body().subset(torch.arange(1))
@@ -136,5 +148,9 @@ def _read_bvh(path: Path, fps: float | None, up: str | None) -> MotionFile:
         return direction_errors(clip, done, posed.joints)
 
     return MotionFile(
-        motion=done.motion, format="BVH", facts=facts, retargeted=True, limb_errors=limb_errors
+        motion=done.motion,
+        format=kind,
+        facts={**facts, **done.facts},
+        retargeted=True,
+        limb_errors=limb_errors,
     )
