@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from persona.animation.clips import clip
-from persona.animation.motion_files import read_motion
+from persona.animation.exchange import is_motion_file, open_motion
 from persona.animation.resampling import resample
 from persona.core.errors import InputError
 from persona.records.motion import Motion
 
-SUFFIX: Final = ".npz"
-"""What names of motion files end in."""
 FILE_SPEEDS: Final = (0.1, 10.0)
 """Slowest and fastest that a file is played."""
 
@@ -24,7 +22,7 @@ def motion_from(text: str, *, speed: float = 1.0, fps: float) -> Motion:
     Raises:
         InputError: It is neither, or cannot be had at this speed.
     """
-    if not text.lower().endswith(SUFFIX):
+    if not is_motion_file(text):
         return clip(text, speed=speed, fps=fps)
     slowest, fastest = FILE_SPEEDS
     if not slowest <= speed <= fastest:
@@ -33,5 +31,5 @@ def motion_from(text: str, *, speed: float = 1.0, fps: float) -> Motion:
             why=f"a file is played from {slowest:g} to {fastest:g} times as fast",
             fix="choose a speed between them",
         )
-    motion = read_motion(Path(text))
+    motion = open_motion(Path(text)).motion
     return resample(replace(motion, fps=motion.fps * speed), fps=fps)

@@ -13,6 +13,7 @@ from persona.animation.legs import (
     HIPS,
     KNEES,
     SETTLE_SECONDS,
+    STRAIGHTEST,
     TOES,
     Feet,
     LegPose,
@@ -37,6 +38,8 @@ CONTACT_HEIGHT: Final = 0.015
 """A sole point this near to the floor may stand on it [m]."""
 CONTACT_SPEED: Final = 0.20
 """A sole point slower than this may stand [m/s]; a swinging foot does 2 m/s."""
+CAPTURED_STRAIGHTEST: Final = 0.9994
+"""As `legs.STRAIGHTEST`, for captured motions, whose knees stand nearly locked: 4 degrees."""
 SOLE_BAND: Final = 0.012
 """Skin this near to the lowest of the foot is sole [m]."""
 
@@ -105,32 +108,66 @@ def ground_motion(motion: Motion, body: SmplxBody, identity: Identity) -> Motion
     return _ground(motion, leg_rig(body, identity))
 
 
-def _ground(motion: Motion, rig: LegRig) -> Motion:
+def plant(motion: Motion, standing: Bool[Tensor, "t 2 3"], *, floor: float) -> Motion:
+    """Hold the mean body's feet where they are said to stand, on a floor put at y = 0.
+
+    Args:
+        motion: Poses with a translation.
+        standing: Whether heel, ball and toe of each foot stand.
+        floor: Height of the floor in the motion [m].
+    """
+    rig = NOMINAL_RIG.to(torch.float64)
+    return _ground(motion, rig, standing=standing, floor=floor, straightest=CAPTURED_STRAIGHTEST)
+
+
+def sole_paths(motion: Motion) -> Float[Tensor, "t 2 3 3"]:
+    """Give heel, ball and toe tip of both feet of the mean body [m], world frame."""
     source = NOMINAL_RIG.to(torch.float64)
     pose = axis_angle_to_matrix(motion.params.full_pose.double())
+    return _soles(source, motion.params.transl.double() + source.pelvis, pose)[2]
+
+
+def _soles(
+    source: LegRig, pelvis: Float[Tensor, "t 3"], pose: Float[Tensor, "t 55 3 3"]
+) -> tuple[LegPose, Feet, Float[Tensor, "t 2 3 3"]]:
+    """Give the legs of a pose, its feet, and the points of their soles."""
     legs = LegPose(
         hips=pose[:, list(HIPS)],
         knees=pose[:, list(KNEES)],
         ankles=pose[:, list(ANKLES)],
         toes=pose[:, list(TOES)],
     )
-    pelvis = motion.params.transl.double() + source.pelvis
     feet = feet_of(source, pelvis, pose[:, 0], legs)
-    points = feet.ankles[..., None, :] + sole_offsets(source, feet.rotations, feet.toes)
-    floor = points[..., 1].amin()
+    return legs, feet, feet.ankles[..., None, :] + sole_offsets(source, feet.rotations, feet.toes)
+
+
+def _ground(
+    motion: Motion,
+    rig: LegRig,
+    *,
+    standing: Bool[Tensor, "t 2 3"] | None = None,
+    floor: float | None = None,
+    straightest: float = STRAIGHTEST,
+) -> Motion:
+    source = NOMINAL_RIG.to(torch.float64)
+    pose = axis_angle_to_matrix(motion.params.full_pose.double())
+    pelvis = motion.params.transl.double() + source.pelvis
+    legs, feet, points = _soles(source, pelvis, pose)
+    height = float(points[..., 1].amin()) if floor is None else floor
     scale = rig.length / source.length
 
-    lifted = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64) * floor
-    standing = contacts(motion, points - lifted)
+    lifted = torch.tensor([0.0, height, 0.0], dtype=torch.float64)
+    if standing is None:
+        standing = contacts(motion, points - lifted)
     points = points - lifted
     sized = points * scale + _keep_foot_size(motion, points, standing, rig, scale)
     targets = _lock(motion, sized, standing, scale)
     ankles = _ankles(rig, feet, targets, standing, motion.fps)
     pelvis = (pelvis - lifted) * scale
-    drop = drop_to_reach(rig, pelvis, pose[:, 0], ankles)
+    drop = drop_to_reach(rig, pelvis, pose[:, 0], ankles, straightest=straightest)
     pelvis[:, 1] -= soften_drop(drop, round(SETTLE_SECONDS * motion.fps), loops=motion.loops)
     placed = replace(feet, ankles=ankles)
-    solved = reach(rig, pelvis, pose[:, 0], placed, start=legs)
+    solved = reach(rig, pelvis, pose[:, 0], placed, start=legs, straightest=straightest)
     return _with_legs(motion, solved, pelvis - rig.pelvis)
 
 

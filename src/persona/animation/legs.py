@@ -107,6 +107,7 @@ def reach(
     feet: Feet,
     *,
     start: LegPose,
+    straightest: float = STRAIGHTEST,
 ) -> LegPose:
     """Bend the legs so that the feet are where they shall be.
 
@@ -116,7 +117,7 @@ def reach(
     """
     hip = pelvis[:, None] + _turned(pelvis_rotation[:, None], rig.hips)
     wanted = _turned(pelvis_rotation.transpose(-1, -2)[:, None], feet.ankles - hip)
-    longest = STRAIGHTEST * (rig.thighs.norm(dim=-1) + rig.shins.norm(dim=-1))
+    longest = straightest * (rig.thighs.norm(dim=-1) + rig.shins.norm(dim=-1))
     distance = torch.minimum(wanted.norm(dim=-1), longest)
 
     # |thigh + K Rx(a) shin| = distance has the form A cos a + B sin a = C.
@@ -141,10 +142,12 @@ def drop_to_reach(
     pelvis: Float[Tensor, "t 3"],
     pelvis_rotation: Float[Tensor, "t 3 3"],
     ankles: Float[Tensor, "t 2 3"],
+    *,
+    straightest: float = STRAIGHTEST,
 ) -> Float[Tensor, " t"]:
     """Say how far the pelvis must sink [m] so that both ankles come within reach."""
     hip = pelvis[:, None] + _turned(pelvis_rotation[:, None], rig.hips)
-    longest = STRAIGHTEST * (rig.thighs.norm(dim=-1) + rig.shins.norm(dim=-1))
+    longest = straightest * (rig.thighs.norm(dim=-1) + rig.shins.norm(dim=-1))
     away = (hip - ankles)[..., [0, 2]].square().sum(-1)
     highest = ankles[..., 1] + (longest.square() - away).clamp(min=0.0).sqrt()
     return (hip[..., 1] - highest).clamp(min=0.0).amax(-1)

@@ -65,6 +65,25 @@ def loop_for(motion: Motion, *, seconds: float) -> Motion:
     return replace(motion, params=replace(params, transl=travelled), loops=closes)
 
 
+def trim(motion: Motion, *, start: float = 0.0, end: float | None = None) -> Motion:
+    """Keep what lies between two times [s]; a cut motion no longer loops.
+
+    Raises:
+        InputError: Nothing lies between them.
+    """
+    last = motion.frame_count if end is None else math.ceil(min(end, motion.duration) * motion.fps)
+    first = math.floor(max(start, 0.0) * motion.fps)
+    if not first < last:
+        raise InputError(
+            f"{start:g} to {motion.duration if end is None else end:g} s was asked for",
+            why=f"the motion is {motion.duration:g} s long",
+            fix="begin before its end, and end after the beginning",
+        )
+    if (first, last) == (0, motion.frame_count):
+        return motion
+    return replace(motion, params=_pick(motion.params, torch.arange(first, last)), loops=False)
+
+
 def travel(motion: Motion) -> Float[Tensor, " 3"]:
     """Say how far one round of a looping motion carries the body [m].
 

@@ -23,18 +23,22 @@ NUMBER_KINDS: Final = "biufU"
 """Booleans, integers, floats and text; never objects."""
 
 
-def read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path, *, most: int = MAX_TOTAL_BYTES) -> Arrays:
     """Read the numeric arrays of an npz; arrays of Python objects are left where they are.
 
     Nothing is unpacked before the sizes in the zip directory, and then those in each array's own
     header, were found small enough. Pickles are never opened.
 
+    Args:
+        path: The file.
+        most: Bytes that it may unpack to.
+
     Raises:
-        FileFormatError: Not an npz, damaged, or too large to be a body.
+        FileFormatError: Not an npz, damaged, or too large to be a body or a motion.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_sizes(path, archive.infolist())
+            _check_sizes(path, archive.infolist(), most)
             found = {info.filename: _read_array(path, archive, info) for info in archive.infolist()}
     except FileNotFoundError as error:
         raise FileFormatError(
@@ -52,13 +56,13 @@ def read_arrays(path: Path) -> Arrays:
     return {name.removesuffix(".npy"): array for name, array in found.items() if array is not None}
 
 
-def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo], most: int) -> None:
     largest = max((info.file_size for info in members), default=0)
     total = sum(info.file_size for info in members)
-    if largest > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES or len(members) > MAX_MEMBERS:
+    if largest > MAX_MEMBER_BYTES or total > most or len(members) > MAX_MEMBERS:
         raise FileFormatError(
             f"{path} would unpack to {total / 2**20:.0f} MB in {len(members)} arrays",
-            why=f"a body needs less than {MAX_TOTAL_BYTES / 2**20:.0f} MB in {MAX_MEMBERS} arrays",
+            why=f"it should need less than {most / 2**20:.0f} MB in {MAX_MEMBERS} arrays",
             fix="check where the file comes from; a small file that unpacks to much is an attack",
         )
 

@@ -1,45 +1,112 @@
-"""Measure motions: what they cover of the body's range, and whether a person could do them."""
+"""Convert motions between formats, say what a file holds, and measure motions."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import tyro
 
+from persona.core.errors import InputError
 from persona.core.progress import JsonProgress, current
 
 if TYPE_CHECKING:
+    from persona.animation.formats.reading import MotionFile
     from persona.records.motion import Motion
+
+
+DEFAULT_FPS: Final = 30.0
+"""Rate at which motions are measured [1/s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Args:
     """What `persona motion` takes."""
 
-    task: Annotated[Literal["coverage", "check"], tyro.conf.Positional]
-    """coverage: how far and how fast all motions together turn each joint, against what people can.
+    task: Annotated[Literal["convert", "info", "coverage", "check"], tyro.conf.Positional]
+    """convert IN OUT: read a motion of any known format, write it in another.
+    info IN: what a file holds, and what was detected or assumed about it.
+    coverage: how far and how fast all motions together turn each joint, against what people can.
     check: of each motion, feet on the floor, joints, accelerations and balance on the mean body."""
     motions: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Names of built-in motions, or paths of npz files; left out, all that are built in."""
+    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, folders of JSON; for
+    coverage and check, left out, all that are built in."""
     speed: float = 1.0
     """How many times faster than at ease."""
-    fps: float = 30.0
-    """Frames a second."""
+    fps: float | None = None
+    """Frames a second; left out, convert keeps the file's and the others take 30."""
+    format: Literal["persona", "amass", "json", "bvh"] | None = None
+    """What convert writes; left out, the ending of OUT decides: .npz is our own. amass opens in
+    Blender with the SMPL-X add-on."""
+    source_fps: float | None = None
+    """Rate of the file, where it does not say or is wrong."""
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
+    """Upward axis of the file; left out, it is detected and stated."""
+    feet: Literal["auto", "lock", "keep"] = "auto"
+    """Whether standing feet are held where they stand; auto does so for other skeletons."""
+    start: float = 0.0
+    """Where convert begins [s]."""
+    end: float | None = None
+    """Where convert ends [s]; left out, with the motion."""
 
 
 def run(args: Args) -> int:
-    """Measure and print; return 0."""
+    """Convert, or measure and print; return 0."""
+    if args.task in ("convert", "info"):
+        return _exchange(args)
     from persona.animation.choice import motion_from
     from persona.animation.clips import CLIPS
 
     names = args.motions or tuple(CLIPS)
-    motions = [motion_from(name, speed=args.speed, fps=args.fps) for name in names]
+    fps = DEFAULT_FPS if args.fps is None else args.fps
+    motions = [motion_from(name, speed=args.speed, fps=fps) for name in names]
     if args.task == "coverage":
         _print_coverage(motions)
     else:
         _table("motion", _checked(motions))
     return 0
+
+
+def _exchange(args: Args) -> int:
+    """Read one file, say what was found, and write it where asked."""
+    wanted = 2 if args.task == "convert" else 1
+    if len(args.motions) != wanted:
+        raise InputError(
+            f"persona motion {args.task} was given {len(args.motions)} files",
+            why="it takes IN and OUT" if wanted == 2 else "it takes one",
+            fix=f"persona motion {args.task} walk.bvh" + (" walk.npz" if wanted == 2 else ""),
+        )
+    from persona.animation.exchange import save_motion
+    from persona.animation.resampling import resample, trim
+
+    found = _opened(args)
+    motion = found.motion
+    said = {"format": found.format, **found.facts}
+    said |= {"frames": motion.frame_count, "seconds": round(motion.duration, 3)}
+    if args.task == "convert":
+        motion = trim(motion, start=args.start, end=args.end)
+        if args.fps is not None:
+            motion = resample(motion, fps=args.fps)
+        out = Path(args.motions[1])
+        kind = save_motion(motion, out, kind=args.format)
+        said |= {"out": out, "written": f"{kind}, {motion.frame_count} frames at {motion.fps:g}"}
+    current().result(said)
+    return 0
+
+
+def _opened(args: Args) -> "MotionFile":
+    """Read the file, or compose the built-in motion, that is to be converted."""
+    from persona.animation.choice import motion_from
+    from persona.animation.clips import CLIPS
+    from persona.animation.exchange import open_motion
+    from persona.animation.formats.reading import MotionFile
+
+    name = args.motions[0]
+    if name in CLIPS:
+        motion = motion_from(name, speed=args.speed, fps=args.fps or DEFAULT_FPS)
+        return MotionFile(motion=motion, format="built in", facts={"fps": f"{motion.fps:g}"})
+    return open_motion(Path(name), fps=args.source_fps, up=args.up, feet=args.feet)
 
 
 def _print_coverage(motions: "list[Motion]") -> None:

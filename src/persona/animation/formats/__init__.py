@@ -1,0 +1,1 @@
+"""Motions in the formats of others, one format a file."""
