@@ -60,7 +60,7 @@ class JointConfig:
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
     """Whether pose offsets are learned."""
-    mean_rate: float = 2e-4
+    mean_rate: float = 5e-5
     """Step of a centre [m]."""
     scale_rate: float = 1e-2
     """Step of a log scale [-]."""

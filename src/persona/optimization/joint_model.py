@@ -32,6 +32,8 @@ FACE_STIFFNESS: Final = 50.0
 """How much more firmly a face keeps its shape [-]; METHOD.md D."""
 HAND_STIFFNESS: Final = 10.0
 """The same for hands."""
+PAPER_GAP_M: Final = 0.0034
+"""Distance of neighbours among the paper's 167,000 Gaussians, for which weights were chosen [m]."""
 LEAST_SHOWN: Final = 0.03
 """Share of a Gaussian's own weight that must reach the photo for it to be part of the photo."""
 
@@ -82,8 +84,11 @@ class JointModel(nn.Module):
         labels = torch.nn.functional.one_hot(avatar.parts.long(), PART_COUNT + 1)[:, 1:]
         self._labels = torch.cat([labels, in_hand[:, None]], 1).float()
         stiffness = torch.where(in_hand, HAND_STIFFNESS, torch.ones(n, device=device))
-        self._stiffness = torch.where(in_face, FACE_STIFFNESS, stiffness)
-        self._neighbors = nearest(avatar.canonical.means)
+        self._neighbors, gap = nearest(avatar.canonical.means)
+        # A curve differs from its neighbours' mean by the square of their distance, and that
+        # is squared: the same curve shall cost the same in a cloud of any size.
+        fineness = min(1.0, (PAPER_GAP_M / gap) ** 4)
+        self._stiffness = fineness * torch.where(in_face, FACE_STIFFNESS, stiffness)
 
     def look(
         self,
@@ -267,9 +272,9 @@ def photo_owns(avatar: Avatar, frame: Frame, *, threads: int) -> Bool[Tensor, " 
     return avatar.seen | made_of
 
 
-def nearest(means: Float[Tensor, "n 3"]) -> Int[Tensor, "n k"]:
-    """List the nearest Gaussians of each."""
+def nearest(means: Float[Tensor, "n 3"]) -> tuple[Int[Tensor, "n k"], float]:
+    """List the nearest Gaussians of each, and their mean distance [m]."""
     points = means.cpu().numpy()
     kept = min(NEIGHBORS, len(points) - 1)
-    ids = cKDTree(points).query(points, kept + 1)[1][:, 1:]
-    return torch.from_numpy(ids).to(means.device)
+    distance, ids = cKDTree(points).query(points, kept + 1)
+    return torch.from_numpy(ids[:, 1:]).to(means.device), float(distance[:, 1:].mean())

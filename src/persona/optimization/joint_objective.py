@@ -220,10 +220,10 @@ REGULARIZERS: Final[tuple[Term[JointState], ...]] = (
 PHOTO_FRAME_TERMS: Final[tuple[Term[JointState], ...]] = (
     Term(
         name="image",
-        weight=1.1,
+        weight=2.1,
         unit="-",
-        because="the photo is the person; without (1) and with (0.1) pose offset, which are one "
-        "in the photo's own pose",
+        because="the photo is the person: without (1) and with (0.1) pose offset, which are one in "
+        "its own pose, and against its albedo (1), for which it stands itself",
         residual=_of_branch(_colors, "plain"),
     ),
     Term(
