@@ -1,7 +1,7 @@
 """Frames to train on: a picture, its pose and camera, and what is known of it beforehand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -13,6 +13,7 @@ from persona.avatar.rates import at_rest
 from persona.body.regions import PART_IDS
 from persona.core.types import Mask
 from persona.kernels.similarity import WINDOW
+from persona.optimization.offsets import one_frame
 from persona.optimization.seams import find_seams
 from persona.optimization.view import WorkingView, extend_edges
 from persona.records.body_params import BodyParams
@@ -57,19 +58,17 @@ class Frame:
     seam: Bool[Tensor, "h w"] | None = None
     """Pixels near a self-occlusion; the photo's alone."""
     hands: Bool[Tensor, "h w"] | None = None
-    """Where the body's hands show; generated frames alone."""
+    """Where the body's hands show in the pose as it was given; generated frames alone."""
 
 
 def photo_clip(avatar: Avatar, view: WorkingView) -> Clip:
     """Make the clip of one frame that the photo is, its colours continued beyond the outline."""
-    params = avatar.photo_params
-    batched = replace(params, **{f.name: getattr(params, f.name)[None] for f in fields(params)})
     picture = picture_from(
         0, view.camera, extend_edges(view, inset=EDGE_INSET_PX), view.mask, parts=view.parts
     )
     return Clip(
         source=PHOTO,
-        motion=Motion(params=batched, fps=1.0, name=PHOTO),
+        motion=Motion(params=one_frame(avatar.photo_params), fps=1.0, name=PHOTO),
         rates=at_rest(),
         pictures=(picture,),
     )
@@ -143,9 +142,16 @@ def _photo_frame(
 
 def _generated_frame(avatar: Avatar, clip: Clip, picture: Picture, threads: int) -> Frame:
     frame = _frame(clip, picture)
+    return replace(frame, hands=shown_hands(avatar, frame.params, picture, threads=threads))
+
+
+def shown_hands(
+    avatar: Avatar, params: BodyParams, picture: Picture, *, threads: int
+) -> Bool[Tensor, "h w"]:
+    """Find the pixels where a pose shows the naked body's hands."""
     body, identity = avatar.body, avatar.identity
     posed = body.forward(
-        replace(frame.params, betas=identity.betas),
+        replace(params, betas=identity.betas),
         joint_offsets=identity.joint_offsets,
         vertex_offsets=identity.vertex_offsets,
     )
@@ -156,7 +162,7 @@ def _generated_frame(avatar: Avatar, clip: Clip, picture: Picture, threads: int)
     if picture.parts is not None:
         # The naked body does not know of sleeves that hang over a hand.
         shown &= picture.parts == int(Part.SKIN)
-    return replace(frame, hands=shown)
+    return shown
 
 
 def _frame(clip: Clip, picture: Picture) -> Frame:

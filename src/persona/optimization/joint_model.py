@@ -13,11 +13,14 @@ from persona.avatar.correctives import Correctives
 from persona.avatar.posing import CanonicalGaussians
 from persona.body.regions import part_of_joint
 from persona.body.skeleton import JOINT_NAMES
+from persona.core.errors import OptimizationError
 from persona.kernels import pose_gaussians, project_gaussians, rasterize
 from persona.optimization.deformer import Deformer
-from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints
-from persona.optimization.joint_objective import PART_COUNT, JointState
+from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints, shown_hands
+from persona.optimization.joint_objective import PART_COUNT, SEAM_WEIGHT, JointState
+from persona.optimization.offsets import one_frame
 from persona.optimization.visibility import COLOR_FACING
+from persona.records.body_params import BodyParams
 from persona.records.gaussians import Gaussians
 from persona.records.observation import Part
 from persona.rendering import Rendered, render
@@ -109,7 +112,8 @@ class JointModel(nn.Module):
             threads: Threads of the native kernels.
         """
         camera, picture = frame.picture.camera, frame.picture
-        flesh, bones = self._bent(frame, row)
+        params = self._params(frame, row)
+        flesh, bones = self._bent(params)
         paint = self._paint(frame)
         offset = None if frame.is_photo or still is None else self._offset(frame, still)
 
@@ -127,7 +131,7 @@ class JointModel(nn.Module):
             )
             flat = render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
         mask = picture.mask
-        weight = mask if frame.seam is None else mask * torch.where(frame.seam, 0.1, 1.0)
+        weight = mask if frame.seam is None else mask * torch.where(frame.seam, SEAM_WEIGHT, 1.0)
         parts = None
         if picture.parts is not None:
             labels = torch.nn.functional.one_hot(picture.parts.long(), PART_COUNT + 1)
@@ -145,7 +149,7 @@ class JointModel(nn.Module):
             depth=picture.depth_m,
             normal=picture.normal,
             parts=parts,
-            hands=None if frame.hands is None else frame.hands.float(),
+            hands=self._hands(frame, params, threads),
             seam=frame.seam,
             shift=self.shift,
             growth=scales * self.growth.exp() - scales,
@@ -156,13 +160,23 @@ class JointModel(nn.Module):
             stiffness=self._stiffness,
         )
 
-    def hold(self, frame: Frame) -> None:
-        """Take away gradients of what the frame does not show: Adam makes full steps of leaks."""
-        if not frame.is_photo:
-            return
-        for parameter in (self.shift, self.growth, self.color):
-            if parameter.grad is not None:
-                parameter.grad.mul_(self.owned[:, None])
+    def hold(self, frame: Frame, step: int) -> None:
+        """Take away gradients of what the frame does not show: Adam makes full steps of leaks.
+
+        Raises:
+            OptimizationError: A gradient is not finite; its parameter and frame are named.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.grad is not None and not bool(parameter.grad.sum().isfinite()):
+                raise OptimizationError(
+                    f"the gradient of {name} was no number at step {step}, on {frame.name}",
+                    why="the next step would spread it to every Gaussian",
+                    fix="leave the frame out; another --seed may do",
+                )
+        if frame.is_photo:
+            for parameter in (self.shift, self.growth, self.color):
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.owned[:, None])
 
     def stay_within(self) -> None:
         """Bring everything back within its bounds."""
@@ -202,27 +216,38 @@ class JointModel(nn.Module):
         aux = self.aux.detach() if frame.is_photo else self.aux
         return torch.where(self.owned[:, None], color, aux)
 
-    def _bent(self, frame: Frame, row: int) -> tuple[Tensor, Tensor]:
-        params, identity = frame.params, self.avatar.identity
-        if not frame.is_photo and self.turns.requires_grad:
-            turned = params.full_pose + self.turns[row] * self._turn_share
-            params = params.with_full_pose(turned)
+    def _params(self, frame: Frame, row: int) -> BodyParams:
+        """Give the frame's pose as it is believed by now."""
+        if frame.is_photo or not self.turns.requires_grad:
+            return frame.params
+        turned = frame.params.full_pose + self.turns[row] * self._turn_share
+        return frame.params.with_full_pose(turned)
+
+    def _bent(self, params: BodyParams) -> tuple[Tensor, Tensor]:
+        identity = self.avatar.identity
         bent = self.avatar.body.articulate(
             replace(params, betas=identity.betas), joint_offsets=identity.joint_offsets
         )
         return bent.flesh, bent.T_posed_rest
 
+    def _hands(self, frame: Frame, params: BodyParams, threads: int) -> Tensor | None:
+        """Say where the body's hands show: where they were, unless the pose is refined."""
+        shown = frame.hands
+        if shown is not None and params is not frame.params:
+            with torch.no_grad():
+                shown = shown_hands(self.avatar, params, frame.picture, threads=threads)
+        return None if shown is None else shown.float()
+
     def _offset(self, frame: Frame, still: Tensor) -> Float[Tensor, "n 3"]:
         """Let the network say where the pose, as it was given, puts every Gaussian [m]."""
         assert self.network is not None
-        pose = frame.params.full_pose[None]
-        batched = frame.params.with_full_pose(pose)
-        heard = torch.cat([self.network.features(batched, frame.rates), still])
+        params = one_frame(frame.params)
+        heard = torch.cat([self.network.features(params, frame.rates), still])
         every = torch.arange(self.network.nodes.count, device=heard.device)
         said = self.network(every, heard)
         offsets = said[0] - said[1]
         if self.base is not None:
-            offsets = offsets + self.base.offsets(pose, frame.rates)[0]
+            offsets = offsets + self.base.offsets(params.full_pose, frame.rates)[0]
         return self.network.nodes.carry(offsets)
 
     def _pose(

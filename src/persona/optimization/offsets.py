@@ -177,7 +177,7 @@ def know_offsets(
 
 def still_features(network: Deformer, photo: BodyParams) -> Float[Tensor, "1 f"]:
     """Describe the photo's pose at rest to a network."""
-    return network.features(_one(photo), at_rest())
+    return network.features(one_frame(photo), at_rest())
 
 
 def finish_cloth(
@@ -212,5 +212,6 @@ def _huber(distance: Tensor, knee: float) -> Tensor:
     return small * (distance - small / 2)
 
 
-def _one(params: BodyParams) -> BodyParams:
+def one_frame(params: BodyParams) -> BodyParams:
+    """Give a pose the axis of time."""
     return replace(params, **{f.name: getattr(params, f.name)[None] for f in fields(params)})
