@@ -71,7 +71,7 @@ class JointConfig:
     pose_rate: float = 0.0
     """Step of a frame's rotations [rad], a tenth for hands; 0 believes the poses, as those of
     physics may be. METHOD.md D has 1e-3, for generators whose people miss the pose they were asked
-    for; where poses are exact it takes moved cloth for moved limbs."""
+    for; where poses are exact it takes moved cloth for moved limbs. Hands are then not compared."""
     limits: Limits = field(default_factory=Limits)
     """How far the photo's avatar may be changed."""
     network: OffsetsConfig = field(default_factory=OffsetsConfig)

@@ -58,7 +58,7 @@ class Frame:
     seam: Bool[Tensor, "h w"] | None = None
     """Pixels near a self-occlusion; the photo's alone."""
     hands: Bool[Tensor, "h w"] | None = None
-    """Where the body's hands show in the pose as it was given; generated frames alone."""
+    """Where the body's hands show; generated frames alone."""
 
 
 def photo_clip(avatar: Avatar, view: WorkingView) -> Clip:
@@ -142,16 +142,9 @@ def _photo_frame(
 
 def _generated_frame(avatar: Avatar, clip: Clip, picture: Picture, threads: int) -> Frame:
     frame = _frame(clip, picture)
-    return replace(frame, hands=shown_hands(avatar, frame.params, picture, threads=threads))
-
-
-def shown_hands(
-    avatar: Avatar, params: BodyParams, picture: Picture, *, threads: int
-) -> Bool[Tensor, "h w"]:
-    """Find the pixels where a pose shows the naked body's hands."""
     body, identity = avatar.body, avatar.identity
     posed = body.forward(
-        replace(params, betas=identity.betas),
+        replace(frame.params, betas=identity.betas),
         joint_offsets=identity.joint_offsets,
         vertex_offsets=identity.vertex_offsets,
     )
@@ -162,7 +155,7 @@ def shown_hands(
     if picture.parts is not None:
         # The naked body does not know of sleeves that hang over a hand.
         shown &= picture.parts == int(Part.SKIN)
-    return shown
+    return replace(frame, hands=shown)
 
 
 def _frame(clip: Clip, picture: Picture) -> Frame:

@@ -16,7 +16,7 @@ from persona.body.skeleton import JOINT_NAMES
 from persona.core.errors import OptimizationError
 from persona.kernels import pose_gaussians, project_gaussians, rasterize
 from persona.optimization.deformer import Deformer
-from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints, shown_hands
+from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints
 from persona.optimization.joint_objective import PART_COUNT, SEAM_WEIGHT, JointState
 from persona.optimization.offsets import one_frame
 from persona.optimization.visibility import COLOR_FACING
@@ -125,11 +125,13 @@ class JointModel(nn.Module):
         refined = drawn(offset)[1] if offset is not None else None
         # Its way back must end at the colours, which one pass with the others cannot do.
         flat = None
-        if frame.seam is not None or not frame.is_photo:
+        if frame.seam is not None or (self.generated_recolor and not frame.is_photo):
             bare = replace(
                 cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach()
             )
             flat = render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
+        # Where the pose itself is in doubt, so are the hands of the body that has it.
+        hands = None if self.turns.requires_grad else frame.hands
         mask = picture.mask
         weight = mask if frame.seam is None else mask * torch.where(frame.seam, SEAM_WEIGHT, 1.0)
         parts = None
@@ -149,7 +151,7 @@ class JointModel(nn.Module):
             depth=picture.depth_m,
             normal=picture.normal,
             parts=parts,
-            hands=self._hands(frame, params, threads),
+            hands=None if hands is None else hands.float(),
             seam=frame.seam,
             shift=self.shift,
             growth=scales * self.growth.exp() - scales,
@@ -210,11 +212,16 @@ class JointModel(nn.Module):
             )
 
     def _paint(self, frame: Frame) -> Float[Tensor, "n 3"]:
-        """Give the main colour: the photo's where it shows something, else the frames'."""
-        learns = frame.is_photo or self.generated_recolor
-        color = self.color if learns else self.color.detach()
-        aux = self.aux.detach() if frame.is_photo else self.aux
-        return torch.where(self.owned[:, None], color, aux)
+        """Give the colour in which a frame is drawn.
+
+        The photo's where the photo shows something, else the frames'. Generated frames are drawn in
+        their own colour altogether: a hue that drifts would else push and pull at the geometry.
+        """
+        if frame.is_photo:
+            return torch.where(self.owned[:, None], self.color, self.aux.detach())
+        if not self.generated_recolor:
+            return self.aux
+        return torch.where(self.owned[:, None], self.color, self.aux)
 
     def _params(self, frame: Frame, row: int) -> BodyParams:
         """Give the frame's pose as it is believed by now."""
@@ -229,14 +236,6 @@ class JointModel(nn.Module):
             replace(params, betas=identity.betas), joint_offsets=identity.joint_offsets
         )
         return bent.flesh, bent.T_posed_rest
-
-    def _hands(self, frame: Frame, params: BodyParams, threads: int) -> Tensor | None:
-        """Say where the body's hands show: where they were, unless the pose is refined."""
-        shown = frame.hands
-        if shown is not None and params is not frame.params:
-            with torch.no_grad():
-                shown = shown_hands(self.avatar, params, frame.picture, threads=threads)
-        return None if shown is None else shown.float()
 
     def _offset(self, frame: Frame, still: Tensor) -> Float[Tensor, "n 3"]:
         """Let the network say where the pose, as it was given, puts every Gaussian [m]."""

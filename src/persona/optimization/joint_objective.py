@@ -32,7 +32,8 @@ class JointState:
     refined: Rendered | None
     """The same with pose offsets; None where there are none, as in the photo's own pose."""
     flat: Rendered | None
-    """Main colour, and as extra `rgb_aux`, drawn without a way back to geometry."""
+    """Main colour, and as extra `rgb_aux`, drawn without a way back to geometry; None where no term
+    needs it: a generated frame whose main branch is drawn in `rgb_aux` already."""
     image: Image
     """What the frame shows."""
     mask: Mask
