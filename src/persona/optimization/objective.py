@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from persona.core.errors import OptimizationError
+
+S = TypeVar("S")
+"""What the terms of a table look at: `State` here, `joint_objective.JointState` with frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
+class Term(Generic[S]):
     """One belief about a good avatar."""
 
     name: str
@@ -46,10 +50,12 @@ class Term:
     """What the residual is measured in."""
     because: str
     """Why this term exists; the report prints it."""
-    residual: Callable[[State], Float[Tensor, ""]]
+    residual: Callable[[S], Float[Tensor, ""]]
     """Mean absolute or squared error of the current state."""
     every: int = 1
     """Evaluated at every so many steps, at so many times its weight."""
+    needs: tuple[str, ...] = ()
+    """Fields of the state; where one is None, the term is left out."""
 
 
 def _image_difference(state: State) -> Tensor:
@@ -64,7 +70,7 @@ def _apart(values: Tensor, pairs: tuple[Tensor, Tensor]) -> Tensor:
     return (first - second).square().sum(1).mean()
 
 
-PHOTO_TERMS = (
+PHOTO_TERMS: tuple[Term[State], ...] = (
     Term(
         name="image",
         weight=0.5,
@@ -122,22 +128,32 @@ PHOTO_TERMS = (
 
 
 def evaluate_terms(
-    terms: tuple[Term, ...], state: State, step: int
+    terms: tuple[Term[S], ...], state: S, step: int, *, frame: str = "the photo"
 ) -> tuple[Float[Tensor, ""], dict[str, float]]:
     """Sum the terms that are due at a step.
+
+    Args:
+        terms: The table.
+        state: What they look at.
+        step: Iterations done so far.
+        frame: What is being learned from, for errors.
 
     Returns:
         The loss, and each due term's residual in its own unit.
 
     Raises:
-        OptimizationError: A term is not finite; it is named.
+        OptimizationError: A term is not finite; it is named, and the frame with it.
     """
-    due = [(term, term.residual(state)) for term in terms if step % term.every == 0]
+    due = [
+        (term, term.residual(state))
+        for term in terms
+        if step % term.every == 0 and all(getattr(state, name) is not None for name in term.needs)
+    ]
     residuals = {term.name: float(value.detach()) for term, value in due}
     for name, value in residuals.items():
         if value != value or value in (float("inf"), float("-inf")):
             raise OptimizationError(
-                f"the term {name} became {value} at step {step}",
+                f"the term {name} became {value} at step {step}, on {frame}",
                 why="the next step would spread it to every Gaussian",
                 fix="report the photo; another --seed or --preset may do",
             )

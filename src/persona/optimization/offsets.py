@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.avatar.cloth import Cloth, predict_clip
+from persona.avatar.correctives import Correctives
 from persona.avatar.rates import at_rest, joint_rates
 from persona.core.errors import InputError, OptimizationError
 from persona.core.seeds import Seeds
@@ -94,16 +95,8 @@ def learn_offsets(
             why="offsets are learned from offsets",
             fix="generate frames by physics, or train on pictures",
         )
-    nodes, network = frames.nodes, Deformer(frames.nodes, config.network, seed)
-    with torch.no_grad():
-        still = network.features(_one(photo), at_rest())
-        features = torch.cat([network.features(c.motion.params, c.rates) for c in clips])
-    targets = torch.cat([clip.offsets for clip in clips if clip.offsets is not None])
-    belief = torch.cat([offset_belief(clip) for clip in clips])
-    base = None
-    if config.base_rank > 0:
-        base = fit_correctives(features, targets, nodes.joints, still, rank=config.base_rank)
-        targets = targets - torch.cat([predict_clip(base, clip) for clip in clips])
+    network = Deformer(frames.nodes, config.network, seed)
+    known, base = know_offsets(network, clips, photo, base_rank=config.base_rank)
     generator = Seeds(seed).torch("offsets")
     adam = torch.optim.AdamW(
         network.parameters(), lr=config.rate, weight_decay=config.decay, fused=True
@@ -111,11 +104,7 @@ def learn_offsets(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.steps)
     history = []
     for step in range(config.steps):
-        rows = torch.randint(len(targets), (config.frames,), generator=generator)
-        ids = torch.randperm(nodes.count, generator=generator)[: config.nodes]
-        said = network(ids, torch.cat([features[rows], still]))
-        error = (said[:-1] - said[-1:] - targets[rows][:, ids]) * CM
-        loss = (belief[rows][:, ids] * _huber(error.norm(dim=-1), config.huber_cm)).mean()
+        loss = known.error(network, config, generator)
         if not bool(loss.isfinite()):
             raise OptimizationError(
                 f"the term offsets became {float(loss)} at step {step}",
@@ -129,15 +118,92 @@ def learn_offsets(
         if step % LOG_EVERY == 0 or step == config.steps - 1:
             history.append({"step": float(step), "offsets": float(loss.detach())})
         tick(step + 1)
+    cloth = finish_cloth(
+        network, base, clips, known.still, baked_rank=config.baked_rank, further=further
+    )
+    return Learned(cloth=cloth, history=tuple(history))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownOffsets:
+    """What a network is taught where offsets are known; rows are frames."""
+
+    features: Float[Tensor, "t f"]
+    """What the network hears of each."""
+    still: Float[Tensor, "1 f"]
+    """The same of the photo's pose at rest, where all offsets are zero."""
+    targets: Float[Tensor, "t k 3"]
+    """What is left for it to say there [m]."""
+    belief: Float[Tensor, "t k"]
+    """How much of that is worth learning, in (0, 1]."""
+
+    def error(
+        self, network: Deformer, config: OffsetsConfig, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Compare what the network says at some nodes in some frames; Huber's error [cm]."""
+        rows = torch.randint(len(self.targets), (config.frames,), generator=generator)
+        ids = torch.randperm(network.nodes.count, generator=generator)[: config.nodes]
+        said = network(ids, torch.cat([self.features[rows], self.still]))
+        error = (said[:-1] - said[-1:] - self.targets[rows][:, ids]) * CM
+        return (self.belief[rows][:, ids] * _huber(error.norm(dim=-1), config.huber_cm)).mean()
+
+
+def know_offsets(
+    network: Deformer,
+    clips: Sequence[Clip],
+    photo: BodyParams,
+    *,
+    base_rank: int,
+    base: Correctives | None = None,
+) -> tuple[KnownOffsets, Correctives | None]:
+    """Gather the offsets of clips, and take away what is linear in the features.
+
+    Args:
+        network: Whose features describe the poses.
+        clips: Clips whose offsets are known.
+        photo: The pose in which all offsets are zero.
+        base_rank: Shapes of the linear part; 0 leaves it all to the network.
+        base: A linear part that is there already; then none is fitted.
+
+    Returns:
+        What is left to learn, and the linear part.
+    """
+    with torch.no_grad():
+        still = still_features(network, photo)
+        features = torch.cat([network.features(c.motion.params, c.rates) for c in clips])
+    targets = torch.cat([clip.offsets for clip in clips if clip.offsets is not None])
+    if base is None and base_rank > 0:
+        base = fit_correctives(features, targets, network.nodes.joints, still, rank=base_rank)
+    if base is not None:
+        targets = targets - torch.cat([predict_clip(base, clip) for clip in clips])
+    belief = torch.cat([offset_belief(clip) for clip in clips])
+    known = KnownOffsets(features=features, still=still, targets=targets, belief=belief)
+    return known, base
+
+
+def still_features(network: Deformer, photo: BodyParams) -> Float[Tensor, "1 f"]:
+    """Describe the photo's pose at rest to a network."""
+    return network.features(one_frame(photo), at_rest())
+
+
+def finish_cloth(
+    network: Deformer,
+    base: Correctives | None,
+    clips: Sequence[Clip],
+    still: Float[Tensor, "1 f"],
+    *,
+    baked_rank: int,
+    further: Sequence[Motion] = (),
+) -> Cloth:
+    """Freeze a network, and distil it into shapes over what it was taught and further motions."""
     deformation = network.bake(still, base)
     told = [Clip(source="network", motion=m, rates=joint_rates(m)) for m in further]
     every = [*clips, *told]
     with torch.no_grad():
-        heard = torch.cat([network.features(c.motion.params, c.rates) for c in every])
+        features = torch.cat([network.features(c.motion.params, c.rates) for c in every])
     said = torch.cat([predict_clip(deformation, clip) for clip in every])
-    baked = fit_correctives(heard, said, nodes.joints, still, rank=config.baked_rank)
-    cloth = Cloth(nodes=nodes, deformation=deformation, correctives=baked)
-    return Learned(cloth=cloth, history=tuple(history))
+    baked = fit_correctives(features, said, network.nodes.joints, still, rank=baked_rank)
+    return Cloth(nodes=network.nodes, deformation=deformation, correctives=baked)
 
 
 def offset_belief(clip: Clip) -> Float[Tensor, "t k"]:
@@ -155,5 +221,6 @@ def _huber(distance: Tensor, knee: float) -> Tensor:
     return small * (distance - small / 2)
 
 
-def _one(params: BodyParams) -> BodyParams:
+def one_frame(params: BodyParams) -> BodyParams:
+    """Give a pose the axis of time."""
     return replace(params, **{f.name: getattr(params, f.name)[None] for f in fields(params)})
