@@ -258,6 +258,14 @@ def test_damaged_bvh_is_refused_by_name(tmp_path, text, word):
         read_bvh(tmp_path / "m.bvh")
 
 
+@pytest.mark.parametrize("gone", ["left_wrist", "right_ring1", "left_foot", "neck", "head"])
+def test_a_joint_of_unknown_name_costs_only_itself(tmp_path, gone):
+    names = names_of(BONE_STYLE, fingers=FIVE)
+    write_family(tmp_path / "m.bvh", clip("idle"), {**names, gone: "Q"})
+    found = open_motion(tmp_path / "m.bvh", feet="keep")
+    assert max(found.limb_errors(found.motion).values()) < 0.1
+
+
 def test_a_skeleton_that_is_no_person_is_refused(tmp_path):
     (tmp_path / "m.bvh").write_text(HEAD + END + "MOTION\nFrames: 1\nFrame Time: 0.03\n0 0 0\n")
     with pytest.raises(InputError, match="left_hip"):

@@ -183,7 +183,11 @@ def _bend_limbs(
         if name not in joints:
             continue
         side, bare = name.split("_")
-        start = bindings[_before(name, joints)]
+        before = _before(name, joints)
+        # A hand or a finger may lack the joint before it: then it goes on from the forearm.
+        start = bindings.get(before, bindings.get(f"{side}_wrist", bindings.get(f"{side}_elbow")))
+        if start is None:
+            continue
         if end not in joints:
             bindings[name] = start
             continue

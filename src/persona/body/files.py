@@ -46,8 +46,8 @@ def read_arrays(path: Path, *, most: int = MAX_TOTAL_BYTES) -> Arrays:
             why="a body model is read from a file",
             fix="give the path of an SMPL-X npz, or leave it out to use the shipped open body",
         ) from error
-    # The last is zipfile's word for a compression or an encryption that it does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    # The last is zipfile's word for an encryption, and for a compression that it does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise FileFormatError(
             f"{path} could not be read: {error}",
             why="a body model is an npz: a zip archive of arrays",

@@ -34,7 +34,8 @@ class Args:
     """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
     motion: str = "walk"
     """What the person does: idle, walk, run, turn, squat, lunge, kick, punch, reach, twist, bend,
-    sit, wave or dance; or the path of an npz with full_pose (frames x 55 x 3 axis-angles)."""
+    sit, wave or dance; or the path of a motion file: .npz, .bvh or .vrma, about which `persona
+    motion info` says more."""
     speed: float = 1.0
     """How many times faster than at ease; walk and run take longer strides, all else goes as far in
     less time. Every motion says how slow and how fast it can be."""
