@@ -102,10 +102,11 @@ def _depth(drawn: Rendered, s: JointState) -> Tensor:
 def _normal(drawn: Rendered, s: JointState) -> Tensor:
     assert drawn.normal is not None
     assert s.normal is not None
-    both = ((s.normal.norm(dim=-1) > SOLID) & (s.mask > SOLID) & (drawn.alpha > SOLID)).float()
-    unit = torch.nn.functional.normalize(drawn.normal, dim=-1)
-    apart = (unit - s.normal).abs().mean(-1) + 1 - (unit * s.normal).sum(-1)
-    return _mean(apart, both)
+    both = (s.normal.norm(dim=-1) > SOLID) & (s.mask > SOLID) & (drawn.alpha > SOLID)
+    # Only where there is something: a person fills a fifth of the picture.
+    unit, wanted = torch.nn.functional.normalize(drawn.normal[both], dim=-1), s.normal[both]
+    apart = (unit - wanted).abs().mean(-1) + 1 - (unit * wanted).sum(-1)
+    return apart.sum() / max(len(apart), 1)
 
 
 def _parts(drawn: Rendered, s: JointState) -> Tensor:

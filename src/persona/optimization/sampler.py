@@ -46,10 +46,9 @@ def sampling_shares(
         shares = photo + others
         return (shares / shares.sum()).float()
     if float(others.sum()) == 0:
-        photo_share = 1.0
-    shares = photo_share * photo / photo.sum()
-    shares = shares + (1 - photo_share) * others / others.sum().clamp(min=1e-12)
-    return (shares / shares.sum()).float()
+        return (photo / photo.sum()).float()
+    shares = photo_share * photo / photo.sum() + (1 - photo_share) * others / others.sum()
+    return shares.float()
 
 
 def draw_frame(shares: Float[Tensor, " l"], seeds: Seeds, step: int) -> int:
