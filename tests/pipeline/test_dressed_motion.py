@@ -50,7 +50,7 @@ def outfit(plain_avatar) -> Outfit:
 def stage() -> SynthesizeFrames:
     pictures = PictureConfig(every=10, height=96)
     return SynthesizeFrames(
-        physics=GeneratePhysics(config=PhysicsConfig(nodes=100, pictures=pictures))
+        physics=GeneratePhysics(config=PhysicsConfig(nodes=100, repeated=0.5, pictures=pictures))
     )
 
 

@@ -1,7 +1,7 @@
 """Avatar, Outfit, motions -> FrameSet: frames whose cloth is simulated, every offset known."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 import torch
@@ -33,8 +33,9 @@ class PhysicsConfig:
 
     nodes: int = 4_096
     """Places whose offsets are kept."""
-    twice: bool = True
-    """Whether taught motions are simulated again, stirred, to tell what can be predicted."""
+    repeated: float = 0.3
+    """Share of the taught frames, from the first on, that are simulated again, stirred, to tell
+    what can be predicted; a node's noise in the others is taken to be its mean in these."""
     pictures: PictureConfig = field(default_factory=PictureConfig)
     """What is drawn."""
 
@@ -71,9 +72,12 @@ class GeneratePhysics:
         nodes = place_nodes(means, avatar.binding, moves, count=self.config.nodes)
         first = _offsets(avatar, outfit, taught, nodes, 0.0, tick)
         noise = None
-        if self.config.twice:
-            again = _offsets(avatar, outfit, taught, nodes, STIR_M, tick)
-            noise, first = (again - first).norm(dim=-1) / 2, (first + again) / 2
+        if count := self._repeated(taught):
+            again = _offsets(avatar, outfit, _begin(taught, count), nodes, STIR_M, tick)
+            apart = (again - first[:count]).norm(dim=-1) / 2
+            usual = apart.square().mean(0).sqrt().expand(taught.frame_count - count, -1)
+            noise = torch.cat([apart, usual])
+            first = torch.cat([(first[:count] + again) / 2, first[count:]])
         judged = _offsets(avatar, outfit, held_out, nodes, 0.0, tick)
         clips = (
             _clip(avatar, nodes, taught, first, self.config.pictures, noise=noise),
@@ -83,7 +87,17 @@ class GeneratePhysics:
 
     def frame_count(self, taught: Motion, held_out: Motion) -> int:
         """Say how many frames will be simulated."""
-        return (1 + self.config.twice) * taught.frame_count + held_out.frame_count
+        return taught.frame_count + self._repeated(taught) + held_out.frame_count
+
+    def _repeated(self, taught: Motion) -> int:
+        return min(round(self.config.repeated * taught.frame_count), taught.frame_count)
+
+
+def _begin(motion: Motion, count: int) -> Motion:
+    """Give the first frames of a motion."""
+    params = motion.params
+    rows = {f.name: getattr(params, f.name)[:count] for f in fields(params)}
+    return replace(motion, params=replace(params, **rows), loops=False)
 
 
 def _offsets(
