@@ -181,13 +181,30 @@ int persona_rasterize_backward(persona_workspace* workspace, int isa, int thread
 int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
                            const int32_t* corners, const int32_t* share_begin,
                            const int32_t* share_bones, const float* shares, const float* flesh,
-                           const float* bones, float max_stretch, float* means,
-                           float* covariances, float* normals) {
+                           const float* bones, const float* offsets, const float* scales,
+                           float max_stretch, float* means, float* covariances, float* normals) {
   const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
-  const PoseJob job = {rest,        corners, share_begin, share_bones, shares,  flesh, bones,
-                       max_stretch, nullptr, means,       covariances, normals, 0};
+  const PoseJob job = {rest,        corners, share_begin, share_bones, shares,      flesh,   bones,
+                       max_stretch, offsets, scales,      means,       covariances, normals, 0};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
+  return PERSONA_OK;
+}
+
+int persona_pose_gaussians_backward(int isa, int threads, int64_t n, const float* rest,
+                                    const int32_t* corners, const int32_t* share_begin,
+                                    const int32_t* share_bones, const float* shares,
+                                    const float* flesh, const float* bones, const float* offsets,
+                                    const float* scales, float max_stretch,
+                                    const float* grad_means, const float* grad_covariances,
+                                    const float* grad_normals, float* grad_offsets,
+                                    float* grad_scales) {
+  const KernelTable* kernels = kernels_of(isa);
+  if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
+  const PoseUnjob way = {{rest, corners, share_begin, share_bones, shares, flesh, bones,
+                          max_stretch, offsets, scales, nullptr, nullptr, nullptr, 0},
+                         grad_means, grad_covariances, grad_normals, grad_offsets, grad_scales};
+  over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->unpose(way, begin, end); });
   return PERSONA_OK;
 }
 

@@ -80,9 +80,16 @@ struct PoseJob {
   const int32_t *corners, *share_begin, *share_bones;
   const float *shares, *flesh, *bones;
   float max_stretch;
-  const float* offsets;  // or null
+  const float *offsets, *scales;  // (n,3) or null
   float *means, *covariances, *normals;  // of the Gaussians from `first`; normals may be null
   int64_t first;
+};
+
+// The way back: what was posed, without results, and gradients (n,3), (n,6), (n,3).
+struct PoseUnjob {
+  PoseJob job;
+  const float *grad_means, *grad_covariances, *grad_normals;
+  float *grad_offsets, *grad_scales;
 };
 
 // Arrays as in persona_body and persona_pose; features (joints,9) are rotations less the identity.
@@ -117,6 +124,7 @@ struct KernelTable {
   void (*splat_reduce)(const ReduceJob&, int64_t begin, int64_t end);
   int64_t (*count_unfinite)(const float* values, int64_t count);
   void (*pose)(const PoseJob&, int64_t begin, int64_t end);
+  void (*unpose)(const PoseUnjob&, int64_t begin, int64_t end);
   void (*ssim_forward)(const SsimJob&, int tile);
   void (*ssim_backward)(const SsimJob&, int tile);
   void (*bend_flesh)(const FleshJob&, int64_t begin, int64_t end);  // vertices
@@ -132,13 +140,14 @@ struct KernelTable {
   void splat_reduce(const ReduceJob&, int64_t, int64_t);                \
   int64_t count_unfinite(const float*, int64_t);                        \
   void pose(const PoseJob&, int64_t, int64_t);                          \
+  void unpose(const PoseUnjob&, int64_t, int64_t);                      \
   void ssim_forward(const SsimJob&, int);                               \
   void ssim_backward(const SsimJob&, int);                              \
   void bend_flesh(const FleshJob&, int64_t, int64_t);                   \
   constexpr KernelTable kernels = {project_forward, project_backward, prepare, \
                                    splat_forward,   splat_backward,   splat_reduce, \
-                                   count_unfinite,  pose,             ssim_forward, \
-                                   ssim_backward,   bend_flesh};         \
+                                   count_unfinite,  pose,             unpose, \
+                                   ssim_forward,    ssim_backward,    bend_flesh}; \
   }
 
 constexpr int tiles_along(int length, int side) { return (length + side - 1) / side; }

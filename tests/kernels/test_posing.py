@@ -214,6 +214,67 @@ def test_wanting_a_gradient_chooses_the_reference_and_no_gradient_the_native_cor
         pose_gaussians(rig, flesh, bones.requires_grad_(), backend=Backend.NATIVE)
 
 
+def moved(count, dtype=torch.float32):
+    """Offsets and scales of every Gaussian; some surfaces are pulled beyond the limit."""
+    g = torch.Generator().manual_seed(count)
+    offsets = 0.05 * torch.randn(count, 3, generator=g)
+    scales = 0.02 * torch.rand(count, 3, generator=g) + 0.001
+    return offsets.to(dtype), scales.to(dtype)
+
+
+@pytest.mark.parametrize("given", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("count", [1, 17, 1025])
+def test_moved_and_resized_gaussians_agree_in_value_and_gradient(isa, count, given):
+    rig, flesh, bones = rig_and_pose(count, count=count)
+    exact = changed(rig, torch.Tensor.double), flesh.double(), bones.double()
+    g = torch.Generator().manual_seed(1)
+    towards = [torch.randn(count, width, generator=g) for width in (3, 6, 3)]
+
+    def run(rig, flesh, bones, backend):
+        rows = [
+            value.to(flesh.dtype).requires_grad_() if wanted else None
+            for value, wanted in zip(moved(count), given, strict=True)
+        ]
+        got = pose_gaussians(
+            rig, flesh, bones, offsets=rows[0], scales=rows[1], max_stretch=1.5, backend=backend
+        )
+        loss = sum((v * t.to(v.dtype)).sum() for v, t in zip(got, towards, strict=True))
+        loss.backward()
+        return got, [row.grad for row in rows if row is not None]
+
+    values, gradients = run(rig, flesh, bones, Backend.NATIVE)
+    wanted, slopes = run(*exact, Backend.REFERENCE)
+    for value, target in zip(values[:2], wanted[:2], strict=True):
+        assert (value - target).abs().max() < 1e-5 + 1e-4 * target.abs().max()
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        # A surface folded edge on has a normal that turns at a touch.
+        apart = (gradient - slope).norm(dim=1) / (slope.norm(dim=1) + 1e-3)
+        assert apart.quantile(0.98) < 1e-3
+
+
+def test_any_number_of_threads_gives_the_same_gradients():
+    rig, flesh, bones = rig_and_pose(3, count=5_001)
+
+    def gradients(threads):
+        rows = [value.requires_grad_() for value in moved(5_001)]
+        got = pose_gaussians(rig, flesh, bones, offsets=rows[0], scales=rows[1], threads=threads)
+        sum(value.square().sum() for value in got).backward()
+        return [row.grad for row in rows]
+
+    for threads in (2, 8):
+        pairs = zip(gradients(1), gradients(threads), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", ["offsets", "scales"])
+def test_rows_of_other_gaussians_are_refused(name):
+    rig, flesh, bones = rig_and_pose(10)
+    with pytest.raises(InputError, match=f"{name} has shape"):
+        pose_gaussians(rig, flesh, bones, **{name: torch.zeros(3, 3)})
+    with pytest.raises(InputError, match=name):
+        pose_gaussians(rig, flesh, bones, **{name: torch.full_like(rig.means, float("nan"))})
+
+
 @pytest.mark.parametrize(("name", "message"), [("corners", "corners"), ("bone_ids", "bone_ids")])
 @pytest.mark.parametrize("bad", [-1, 1000])
 def test_ids_that_point_nowhere_are_refused(name, message, bad):

@@ -71,6 +71,8 @@ def pose_gaussians(
     flesh: Float[Tensor, "v 3"],
     T_posed_rest: Float[Tensor, "b 4 4"],
     *,
+    offsets: Float[Tensor, "n 3"] | None = None,
+    scales: Float[Tensor, "n 3"] | None = None,
     max_stretch: float = MAX_STRETCH,
     backend: Backend | None = None,
     threads: int | None = None,
@@ -82,12 +84,15 @@ def pose_gaussians(
     the second term cloth that is pulled apart at a joint tears into dots. Tangents are carried by
     F and held below ``max_stretch``; the third axis stays normal to them and keeps its thickness.
 
-    Differentiable in everything but the ids; the reference runs where a gradient is wanted.
+    Differentiable in everything but the ids. The native core knows the way back to ``offsets`` and
+    ``scales``, what training moves; the reference runs where another gradient is wanted.
 
     Args:
         rig: Gaussians at rest and what carries them.
         flesh: Added to the rest vertices by expression and pose [m].
         T_posed_rest: Takes rest points to the world, one for each bone.
+        offsets: Added to the means at rest [m]; None adds nothing.
+        scales: Standard deviations in place of the rig's [m]; None takes those.
         max_stretch: Most that a tangent may be lengthened [-].
         backend: Force one implementation; None picks the fastest that runs here.
         threads: Threads of the native backend; None takes torch's number. The result is the
@@ -100,18 +105,32 @@ def pose_gaussians(
         InputError: Shapes, dtypes or devices do not fit, or a number is not finite.
         BackendError: ``backend`` cannot run on these inputs, or has no gradient and one is wanted.
     """
+    n = rig.means.shape[0]
+    rows = {"offsets": offsets, "scales": scales}
+    given = {name: (value, (n, 3)) for name, value in rows.items() if value is not None}
     check_floats(
         flesh=(flesh, (rig.vertex_count, 3)),
         T_posed_rest=(T_posed_rest, (rig.bone_count, 4, 4)),
         means=(rig.means, (None, 3)),
+        **given,
     )
     check_thread_count(threads)
     check_stretch(max_stretch)
-    wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
-    if torch.is_grad_enabled() and wanted:
-        backend = without_way_back("posing", backend)
+    if torch.is_grad_enabled():
+        wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
+        moved = any(value.requires_grad for value, _ in given.values())
+        if wanted or (moved and flesh.is_cuda):
+            backend = without_way_back("posing", backend)
     run = implementation("pose_gaussians", flesh.device, flesh.dtype, backend=backend)
-    return run(rig, flesh, T_posed_rest, max_stretch=max_stretch, threads=threads)
+    return run(
+        rig,
+        flesh,
+        T_posed_rest,
+        offsets=offsets,
+        scales=scales,
+        max_stretch=max_stretch,
+        threads=threads,
+    )
 
 
 def without_way_back(work: str, backend: Backend | None) -> Backend:

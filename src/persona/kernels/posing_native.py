@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from persona.kernels.native_core import (
     address,
@@ -48,24 +49,66 @@ def pose_gaussians(
     T_posed_rest: Tensor,
     *,
     max_stretch: float,
+    offsets: Tensor | None = None,
+    scales: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose block by block; see `persona.kernels.posing.pose_gaussians`."""
-    blocks = blocks_of(rig)
-    n = rig.means.shape[0]
-    flesh, bones = flesh.detach().contiguous(), T_posed_rest.detach().contiguous()
-    results = flesh.new_empty(n, 3), flesh.new_empty(n, 6), flesh.new_empty(n, 3)
-    inputs = (blocks.rest, blocks.corners, blocks.share_begin, blocks.share_bones, blocks.shares)
-    status = native_library().persona_pose_gaussians(
-        isa_code(),
-        thread_count(threads),
-        n,
-        *map(address, (*inputs, flesh, bones)),
-        max_stretch,
-        *map(address, results),
+    how = _How(
+        blocks=blocks_of(rig),
+        flesh=flesh.detach().contiguous(),
+        bones=T_posed_rest.detach().contiguous(),
+        max_stretch=max_stretch,
+        isa=isa_code(),
+        threads=thread_count(threads),
     )
-    check_status(status)
-    return results
+    return _Pose.apply(offsets, scales, how, rig.means.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _How:
+    """What both passes take besides what is differentiated."""
+
+    blocks: Blocks
+    flesh: Tensor
+    bones: Tensor
+    max_stretch: float
+    isa: int
+    threads: int
+
+    def arguments(self, n: int, offsets: Tensor | None, scales: Tensor | None) -> tuple:
+        b = self.blocks
+        inputs = (b.rest, b.corners, b.share_begin, b.share_bones, b.shares, self.flesh, self.bones)
+        places = map(address, (*inputs, offsets, scales))
+        return (self.isa, self.threads, n, *places, self.max_stretch)
+
+
+class _Pose(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, offsets, scales, how, n):
+        offsets, scales = (None if v is None else v.contiguous() for v in (offsets, scales))
+        empty = how.flesh.new_empty
+        results = empty(n, 3), empty(n, 6), empty(n, 3)
+        status = native_library().persona_pose_gaussians(
+            *how.arguments(n, offsets, scales), *map(address, results)
+        )
+        check_status(status)
+        ctx.save_for_backward(offsets, scales)
+        ctx.how, ctx.count = how, n
+        return results
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):
+        offsets, scales = ctx.saved_tensors
+        grads = [grad.contiguous() for grad in grads]
+        found = tuple(torch.empty_like(grads[0]) for _ in range(2))
+        status = native_library().persona_pose_gaussians_backward(
+            *ctx.how.arguments(ctx.count, offsets, scales), *map(address, (*grads, *found))
+        )
+        check_status(status)
+        wanted = zip(found, (offsets, scales), strict=True)
+        return (*(grad if row is not None else None for grad, row in wanted), None, None)
 
 
 def blocks_of(rig: "Rig") -> Blocks:

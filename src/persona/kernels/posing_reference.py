@@ -16,6 +16,7 @@ def pose_gaussians(
     *,
     max_stretch: float,
     offsets: Tensor | None = None,
+    scales: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
@@ -27,7 +28,7 @@ def pose_gaussians(
     )
     posed = (linear * means[:, None]).sum(-1) + shift
     covariances, normals = stretch_surfels(
-        rig.tangents, rig.scales, deformation, max_stretch=max_stretch
+        rig.tangents, rig.scales if scales is None else scales, deformation, max_stretch=max_stretch
     )
     return posed, covariances, normals
 

@@ -46,6 +46,7 @@ def pose_gaussians(
     *,
     max_stretch: float,
     offsets: Tensor | None = None,
+    scales: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
@@ -59,11 +60,13 @@ def pose_gaussians(
         flesh,
         bones,
         flesh if offsets is None else offsets.detach().contiguous(),
+        flesh if scales is None else scales.detach().contiguous(),
         *results,
         float(max_stretch),
         n,
         SLOTS=slots,
         WITH_OFFSETS=offsets is not None,
+        WITH_SCALES=scales is not None,
         BLOCK=BLOCK,
     )
     return results
@@ -153,6 +156,7 @@ def _pose(
     flesh,
     bones,
     offsets,
+    scales,
     means,
     covariances,
     normals,
@@ -160,6 +164,7 @@ def _pose(
     count,
     SLOTS: tl.constexpr,
     WITH_OFFSETS: tl.constexpr,
+    WITH_SCALES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -183,6 +188,9 @@ def _pose(
     across = cross(u, v)
     normal = scaled(across, 1.0 / tl.maximum(tl.sqrt(dot(across, across)), 1e-12))
     store3(normals, i, inside, normal[0], normal[1], normal[2])
-    size = _column3(numbers, 12, i, count, inside)
+    if WITH_SCALES:
+        size = load3(scales, i, inside)
+    else:
+        size = _column3(numbers, 12, i, count, inside)
     m = sum_of_squares(scaled(u, size[0]), scaled(v, size[1]), scaled(normal, size[2]))
     store6(covariances, i, inside, m[0], m[1], m[2], m[3], m[4], m[5])
