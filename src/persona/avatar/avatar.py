@@ -146,8 +146,7 @@ class Avatar:
         """
         flesh, bones = self._bent(params)
         offsets = self._offsets(params, rates, gaussian_offsets)
-        rig = self.rig if offsets is None else replace(self.rig, means=self.rig.means + offsets)
-        means, covariances, normals = pose_gaussians(rig, flesh, bones)
+        means, covariances, normals = pose_gaussians(self.rig, flesh, bones, offsets=offsets)
         return Gaussians(
             means=means,
             covariances=covariances,

@@ -144,6 +144,6 @@ def finish_layers(
         # Group normalisation of single rows; torch's own takes twice as long on a CPU.
         grouped = rows.unflatten(1, (GROUPS, -1))
         rows = torch.nn.functional.layer_norm(grouped, grouped.shape[2:]).flatten(1)
-        rows = torch.addcmul(norm.shift, rows, norm.gain).relu()
+        rows = torch.addcmul(norm.shift, rows, norm.gain).relu_()
         rows = torch.nn.functional.linear(rows, layer.weight, layer.bias)
     return rows.reshape(*first.shape[:-1], 3)

@@ -81,6 +81,34 @@ class Deformer(nn.Module):
         place = (nodes.points - middle) / (TRIPLANE_METRES / 2)
         # One grid for each plane: xy, xz, yz.
         self.grids = torch.stack([place[:, pair] for pair in ([0, 1], [0, 2], [1, 2])])[:, None]
+        self.own_share: nn.Parameter | None = None
+
+    @classmethod
+    def continuing(cls, nodes: Nodes, baked: Deformation) -> "Deformer":
+        """Go on from a network that was baked: each node's own share is learned without planes."""
+        config = DeformerConfig(
+            nodes=nodes.count,
+            width=baked.pose_weight.shape[0],
+            depth=len(baked.layers),
+            feels_motion=baked.feels_motion,
+            # What the planes said is in the baked share.
+            channels=1,
+            resolution=1,
+        )
+        made = cls(nodes, config, seed=0)
+        made.planes.requires_grad_(requires_grad=False)
+        made.own_share = nn.Parameter(baked.node_share.clone())
+        with torch.no_grad():
+            made.first_pose.copy_(baked.pose_weight)
+            for target, layer in zip(made.weights, baked.layers, strict=True):
+                target.copy_(layer.weight)
+            for target, layer in zip(made.biases, baked.layers, strict=True):
+                target.copy_(layer.bias)
+            for target, norm in zip(made.gains, baked.norms, strict=True):
+                target.copy_(norm.gain)
+            for target, norm in zip(made.shifts, baked.norms, strict=True):
+                target.copy_(norm.shift)
+        return made
 
     def features(self, params: BodyParams, rates: JointRates) -> Float[Tensor, "t f"]:
         """Describe poses as this network was built to hear them."""
@@ -88,6 +116,8 @@ class Deformer(nn.Module):
 
     def node_share(self, ids: Int[Tensor, " m"]) -> Float[Tensor, "m w"]:
         """Give the first layer's outputs at some nodes before the pose has its say."""
+        if self.own_share is not None:
+            return self.own_share.index_select(0, ids)
         read = torch.nn.functional.grid_sample(
             self.planes, self.grids[:, :, ids], align_corners=False, padding_mode="border"
         )

@@ -3,45 +3,49 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
 
 from persona.avatar.avatar import Avatar
-from persona.avatar.correctives import Correctives
 from persona.avatar.integrity import check_avatar
-from persona.avatar.nodes import place_nodes
-from persona.core.errors import InputError
 from persona.core.fingerprint import fingerprint
+from persona.core.moving import moved
 from persona.core.seeds import Seeds
 from persona.core.threads import one_thread
 from persona.optimization.checkpoint import resume, save_checkpoint
-from persona.optimization.deformer import Deformer
-from persona.optimization.joint_frames import Frame, gather_frames, missing_channels
-from persona.optimization.joint_model import JointModel, Limits, photo_owns
-from persona.optimization.joint_objective import GENERATED_TERMS, PHOTO_FRAME_TERMS
-from persona.optimization.objective import evaluate_terms
-from persona.optimization.offsets import (
-    KnownOffsets,
-    OffsetsConfig,
-    finish_cloth,
-    know_offsets,
-    still_features,
+from persona.optimization.cloth_lessons import cloth_lessons, frames_nodes
+from persona.optimization.joint_frames import CHANNELS, gather_frames, missing_channels
+from persona.optimization.joint_model import Freedom, JointModel
+from persona.optimization.joint_objective import (
+    GENERATED_TERMS,
+    KNOWN_EVERY,
+    PATCH_TERMS,
+    PHOTO_FRAME_TERMS,
+    REFINED_EVERY,
+    Perceptual,
+    scales_and_gradients,
+    with_perception,
 )
+from persona.optimization.joint_state import JointState
+from persona.optimization.objective import Term, evaluate_terms
+from persona.optimization.offsets import OffsetsConfig
+from persona.optimization.ownership import photo_owns
 from persona.optimization.sampler import draw_frame, sampling_shares
-from persona.records.frame_set import PHOTO, Clip, FrameSet
-from persona.records.nodes import Nodes
-from persona.records.observation import Part
+from persona.records.frame_set import FrameSet
 
 LOG_EVERY: Final = 25
 """Steps between two entries of the history."""
 STEADY: Final = 0.75
 """Share of the steps after which rates fall to a tenth; METHOD.md D."""
-MOVES: Final = (Part.UPPER, Part.LOWER, Part.SHOES)
-"""What pose offsets may move where no nodes were given: never hands, eyes and face."""
-NO_LPIPS: Final = "No LPIPS weights were given: colours were compared by L1 and SSIM alone."
-"""Said of every training so far."""
+PATCH_EVERY: Final = 4
+"""Steps between two looks at the face's patch, at so many times its weight."""
+STAND_IN: Final = "ms_ssim_gmsd"
+"""Name of what stands in for LPIPS."""
+NO_LPIPS: Final = (
+    "No LPIPS weights were given: 1 - MS-SSIM + GMSD stood in for it, and is called so."
+)
+"""Said of a training without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,30 +58,51 @@ class JointConfig:
     """Share of the steps that the photo gets; None treats it as one frame among the others."""
     seams: bool = True
     """Whether the photo is not believed beside self-occlusions, where frames know better."""
-    generated_recolor: bool = False
-    """Whether frames also recolour what the photo shows, as the paper does."""
+    geometry: bool = True
+    """Whether depth, normals and parts are compared, too."""
+    perceptual: bool = True
+    """Whether pictures are also compared as people see them."""
+    face_patch: bool = True
+    """Whether the face is looked at again, as large as the photo has it."""
     undo_drift: bool = True
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
-    """Whether pose offsets are learned."""
+    """Whether pose offsets go on being learned."""
     mean_rate: float = 5e-5
     """Step of a centre [m]."""
     scale_rate: float = 1e-2
     """Step of a log scale [-]."""
     color_rate: float = 1e-2
     """Step of a colour [sRGB]."""
+    fade_rate: float = 2e-2
+    """Step of an opacity's logit, where it may change [-]."""
     network_rate: float = 2e-3
     """Step of the network's weights [-]."""
     pose_rate: float = 0.0
     """Step of a frame's rotations [rad], a tenth for hands; 0 believes the poses, as those of
     physics may be. METHOD.md D has 1e-3, for generators whose people miss the pose they were asked
     for; where poses are exact it takes moved cloth for moved limbs. Hands are then not compared."""
-    limits: Limits = field(default_factory=Limits)
-    """How far the photo's avatar may be changed."""
+    freedom: Freedom = field(default_factory=Freedom)
+    """How far the photo's avatar may be changed, and in what."""
     network: OffsetsConfig = field(default_factory=OffsetsConfig)
     """The network, and how known offsets are taught; its own steps and rate are not used."""
     save_every: int = 200
     """Steps between two checkpoints."""
+    preview_every: int = 100
+    """Steps between two previews, for onlookers."""
+
+
+@runtime_checkable
+class Onlooker(Protocol):
+    """Who watches a training: draws curves, shows previews."""
+
+    def hear(self, step: int, residuals: dict[str, float]) -> None:
+        """Take the residuals of a step."""
+        ...
+
+    def look(self, step: int, avatar: Avatar) -> None:
+        """Take the avatar as it is by now."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,135 +125,160 @@ def train_jointly(
     seed: int = 0,
     threads: int = 1,
     checkpoint: Path | None = None,
+    lpips: Perceptual | None = None,
+    onlooker: Onlooker | None = None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> JointlyTrained:
     """Refine an avatar with the photo it was made of and with generated pictures of it.
 
+    Runs where the avatar is: on the CPU to the same bits every time, on CUDA unchanged.
+
     Args:
         avatar: As the photo alone made it, perhaps with cloth learned from known offsets.
-        frames: The photo's clip, see `joint_frames.photo_clip`, and clips of generators. Clips
+        frames: The photo's clip, see `photo_clip.photo_clip`, and clips of generators. Clips
             without pictures teach by their offsets alone.
         config: How long and how hard.
         seed: Same seed, same bits on the CPU.
         threads: Threads of the native kernels.
         checkpoint: Folder to save to and to go on from; None keeps nothing.
+        lpips: Distance of pictures, see `images.lpips`; None takes MS-SSIM and GMSD instead.
+        onlooker: Hears of every step, and sees the avatar now and then.
         tick: Called with the number of steps done.
 
     Raises:
-        InputError: The photo is not in the set, or the nodes are of another avatar.
+        InputError: The photo is not in the set, the nodes are of another avatar, or a camera does
+            not see the avatar.
         OptimizationError: A term is no longer a number; it and the frame are named.
         FileFormatError: The checkpoint is damaged, or belongs to other inputs.
     """
     with one_thread():
-        return _train(avatar, frames, config, seed, threads, checkpoint, tick)
+        training = _Training(avatar, moved(frames, avatar.canonical.means.device), config, seed)
+        training.begin(threads, lpips, checkpoint)
+        for step in range(training.done, config.steps):
+            residuals = training.step(step)
+            training.save(step, checkpoint)
+            if onlooker is not None:
+                onlooker.hear(step, residuals)
+                if step % config.preview_every == 0:
+                    onlooker.look(step, training.avatar_by_now())
+            tick(step + 1)
+        return training.finish()
 
 
-def _train(
-    avatar: Avatar,
-    frames: FrameSet,
-    config: JointConfig,
-    seed: int,
-    threads: int,
-    checkpoint: Path | None,
-    tick: Callable[[int], None],
-) -> JointlyTrained:
-    lessons = gather_frames(avatar, frames, with_seams=config.seams, threads=threads)
-    is_photo = torch.tensor([lesson.is_photo for lesson in lessons], dtype=torch.bool)
-    trust = torch.tensor([lesson.picture.trust for lesson in lessons])
-    shares = sampling_shares(is_photo, trust, photo_share=config.photo_share)
-    photo = lessons[int(is_photo.nonzero()[0])]
-    cloth = _cloth_lessons(avatar, frames, config, seed)
-    model = JointModel(
-        avatar,
-        photo_owns(avatar, photo, threads=threads),
-        None if cloth is None else cloth.network,
-        None if cloth is None else cloth.base,
-        frames=len(lessons),
-        generated_recolor=config.generated_recolor,
-        limits=config.limits,
-    )
-    adam, rates = _optimizer(model, config)
-    inputs = fingerprint(avatar, frames, config, seed) if checkpoint else ""
-    done, history = resume(checkpoint, model, adam, inputs=inputs) if checkpoint else (0, ())
-    seeds = Seeds(seed).child("joint")
-    for step in range(done, config.steps):
-        row = draw_frame(shares, seeds, step)
-        lesson = lessons[row]
-        known = None if cloth is None else cloth.error(config, seeds, step)
+class _Training:
+    """All that a training needs between two steps."""
+
+    def __init__(self, avatar: Avatar, frames: FrameSet, config: JointConfig, seed: int) -> None:
+        self.avatar, self.frames, self.config, self.seed = avatar, frames, config, seed
+        self.seeds = Seeds(seed).child("joint")
+        self.done, self.history = 0, ()
+
+    def begin(self, threads: int, lpips: Perceptual | None, checkpoint: Path | None) -> None:
+        """Look at all frames, set up what is learned, and go on from a checkpoint."""
+        avatar, config = self.avatar, self.config
+        self.threads = threads
+        seams = config.seams
+        self.lessons = gather_frames(avatar, self.frames, with_seams=seams, threads=threads)
+        is_photo = torch.tensor([lesson.is_photo for lesson in self.lessons], dtype=torch.bool)
+        trust = torch.tensor([lesson.picture.trust for lesson in self.lessons])
+        self.shares = sampling_shares(is_photo, trust, photo_share=config.photo_share)
+        photo = self.lessons[int(is_photo.nonzero()[0])]
+        learns = config.offsets
+        self.cloth = (
+            cloth_lessons(avatar, self.frames, config.network, seed=self.seed) if learns else None
+        )
+        cloth = self.cloth
+        self.model = JointModel(
+            avatar,
+            photo_owns(avatar, photo, threads=threads),
+            nodes=frames_nodes(avatar, self.frames),
+            network=None if cloth is None else cloth.network,
+            base=None if cloth is None else cloth.base,
+            frames=len(self.lessons),
+            freedom=config.freedom,
+        )
+        self.adam, self.rates = _optimizer(self.model, config)
+        self.lpips_given = lpips is not None
+        self.terms = {
+            True: _chosen(PHOTO_FRAME_TERMS, config, lpips),
+            False: _chosen(GENERATED_TERMS, config, lpips),
+        }
+        if checkpoint is not None:
+            self.inputs = fingerprint(avatar, self.frames, config, self.seed)
+            self.done, self.history = resume(checkpoint, self.model, self.adam, inputs=self.inputs)
+
+    def step(self, step: int) -> dict[str, float]:
+        """Learn from one frame; the step alone decides from which."""
+        config, model = self.config, self.model
+        row = draw_frame(self.shares, self.seeds, step)
+        lesson = self.lessons[row]
+        cloth = self.cloth
+        due = cloth is not None and step % KNOWN_EVERY == 0
+        known = cloth.error(self.seeds, step) if cloth is not None and due else None
         still = None if cloth is None else cloth.still
-        state = model.look(lesson, row, still, known, threads=threads)
-        terms = PHOTO_FRAME_TERMS if lesson.is_photo else GENERATED_TERMS
+        refine = step % REFINED_EVERY == 0
+        state = model.look(lesson, row, still, known, refine=refine, threads=self.threads)
+        terms = self.terms[lesson.is_photo]
         loss, residuals = evaluate_terms(terms, state, step, frame=lesson.name)
+        if config.face_patch and lesson.patch is not None and step % PATCH_EVERY == 0:
+            near = model.look_at_patch(lesson.patch, threads=self.threads)
+            more, others = evaluate_terms(PATCH_TERMS, near, step, frame="the photo's face")
+            loss, residuals = loss + PATCH_EVERY * more, {**residuals, **others}
         decay = 0.1 if step >= STEADY * config.steps else 1.0
-        for group, rate in zip(adam.param_groups, rates, strict=True):
+        for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * decay
-        adam.zero_grad(set_to_none=True)
+        self.adam.zero_grad(set_to_none=True)
         loss.backward()
-        model.hold(lesson, step)
-        adam.step()
+        model.hold(lesson)
+        model.check_gradients(lesson, step)
+        self.adam.step()
         model.stay_within()
         if step % LOG_EVERY == 0 or step == config.steps - 1:
-            history = (*history, {"step": float(step), **residuals})
-        if checkpoint and ((step + 1) % config.save_every == 0 or step == config.steps - 1):
-            save_checkpoint(checkpoint, model, adam, done=step + 1, inputs=inputs, history=history)
-        tick(step + 1)
-    notes = (NO_LPIPS, *missing_channels(_trusted(lessons)))
-    return JointlyTrained(avatar=_finished(model, cloth, config), history=history, notes=notes)
+            self.history = (*self.history, {"step": float(step), **residuals})
+        return residuals
+
+    def save(self, step: int, checkpoint: Path | None) -> None:
+        """Write a checkpoint where one is due."""
+        due = (step + 1) % self.config.save_every == 0 or step == self.config.steps - 1
+        if checkpoint is not None and due:
+            save_checkpoint(
+                checkpoint,
+                self.model,
+                self.adam,
+                done=step + 1,
+                inputs=self.inputs,
+                history=self.history,
+            )
+
+    def avatar_by_now(self) -> Avatar:
+        """Give the avatar as learned so far, its cloth as before."""
+        canonical = self.model.canonical(undo_drift=self.config.undo_drift)
+        return replace(self.avatar, canonical=canonical)
+
+    def finish(self) -> JointlyTrained:
+        """Freeze what was learned into an avatar, and check it."""
+        avatar = self.avatar_by_now()
+        if self.cloth is not None:
+            avatar = replace(avatar, cloth=self.cloth.finish())
+        check_avatar(avatar)
+        trusted = [x for x in self.lessons if x.is_photo or x.picture.trust > 0]
+        notes = missing_channels(trusted)
+        if self.config.perceptual and not self.lpips_given:
+            notes = (NO_LPIPS, *notes)
+        return JointlyTrained(avatar=avatar, history=self.history, notes=notes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ClothLessons:
-    """The network, and what it is taught by beside pictures."""
-
-    network: Deformer
-    base: Correctives | None
-    still: Tensor
-    known: KnownOffsets | None
-    clips: tuple[Clip, ...]
-
-    def error(self, config: JointConfig, seeds: Seeds, step: int) -> Tensor | None:
-        """Compare with offsets that are known, if any are."""
-        if self.known is None:
-            return None
-        return self.known.error(self.network, config.network, seeds.torch(f"offsets {step}"))
-
-
-def _cloth_lessons(
-    avatar: Avatar, frames: FrameSet, config: JointConfig, seed: int
-) -> _ClothLessons | None:
-    """Set up the network; None where nothing could teach it."""
-    clips = tuple(clip for clip in frames.taught if clip.source != PHOTO)
-    if not config.offsets or not clips:
-        return None
-    nodes = _nodes(avatar, frames, config)
-    network = Deformer(nodes, config.network.network, Seeds(seed).integer("network"))
-    exact = [clip for clip in clips if clip.offsets is not None]
-    base = None if avatar.cloth is None else avatar.cloth.correctives
-    photo, known = avatar.photo_params, None
-    with torch.no_grad():
-        still = still_features(network, photo)
-    if exact:
-        rank = config.network.base_rank
-        known, base = know_offsets(network, exact, photo, base_rank=rank, base=base)
-    return _ClothLessons(network=network, base=base, still=still, known=known, clips=clips)
-
-
-def _nodes(avatar: Avatar, frames: FrameSet, config: JointConfig) -> Nodes:
-    """Take the set's nodes, the avatar's, or spread new ones over what is worn."""
-    nodes = frames.nodes or (None if avatar.cloth is None else avatar.cloth.nodes)
-    if nodes is None:
-        worn = torch.isin(avatar.parts, torch.tensor([int(part) for part in MOVES]))
-        count = config.network.network.nodes
-        return place_nodes(avatar.canonical.means, avatar.binding, worn, count=count)
-    of_avatar = avatar.cloth is None or avatar.cloth.nodes.count == nodes.count
-    if len(nodes.shares) != avatar.count or not of_avatar:
-        raise InputError(
-            f"the nodes of the frames carry {len(nodes.shares)} Gaussians, the avatar has "
-            f"{avatar.count}",
-            why="frames and avatar speak of the same nodes and Gaussians",
-            fix="generate the frames from this avatar",
-        )
-    return nodes
+def _chosen(
+    terms: tuple[Term[JointState], ...], config: JointConfig, lpips: Perceptual | None
+) -> tuple[Term[JointState], ...]:
+    """Leave away what was not asked for, and add what compares pictures as people do."""
+    if not config.geometry:
+        terms = tuple(term for term in terms if not set(term.needs) & set(CHANNELS))
+    if not config.perceptual:
+        return terms
+    if lpips is None:
+        return with_perception(terms, STAND_IN, scales_and_gradients)
+    return with_perception(terms, "lpips_vgg", lpips)
 
 
 def _optimizer(
@@ -240,27 +290,15 @@ def _optimizer(
         ([model.growth], config.scale_rate),
         ([model.color, model.aux], config.color_rate),
     ]
+    if config.freedom.fades:
+        groups.append(([model.fade], config.fade_rate))
     if model.network is not None:
-        groups.append((list(model.network.parameters()), config.network_rate))
+        weights = [p for p in model.network.parameters() if p.requires_grad]
+        groups.append((weights, config.network_rate))
     if config.pose_rate > 0:
         groups.append(([model.turns], config.pose_rate))
     model.turns.requires_grad_(config.pose_rate > 0)
     adam = torch.optim.Adam(
-        [{"params": parameters, "lr": rate} for parameters, rate in groups], eps=1e-15
+        [{"params": parameters, "lr": rate} for parameters, rate in groups], eps=1e-15, fused=True
     )
     return adam, tuple(rate for _, rate in groups)
-
-
-def _trusted(lessons: tuple[Frame, ...]) -> list[Frame]:
-    return [lesson for lesson in lessons if lesson.is_photo or lesson.picture.trust > 0]
-
-
-def _finished(model: JointModel, cloth: _ClothLessons | None, config: JointConfig) -> Avatar:
-    """Freeze what was learned into an avatar, and check it."""
-    avatar = replace(model.avatar, canonical=model.canonical(undo_drift=config.undo_drift))
-    if cloth is not None:
-        rank = config.network.baked_rank
-        made = finish_cloth(cloth.network, cloth.base, cloth.clips, cloth.still, baked_rank=rank)
-        avatar = replace(avatar, cloth=made)
-    check_avatar(avatar)
-    return avatar

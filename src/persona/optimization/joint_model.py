@@ -1,11 +1,10 @@
-"""What joint training learns: shifts, sizes, two colours, pose offsets and the frames' poses."""
+"""What joint training learns: shifts, sizes, colours, opacities, pose offsets, frames' poses."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
-from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from persona.avatar.avatar import Avatar
@@ -14,14 +13,15 @@ from persona.avatar.posing import CanonicalGaussians
 from persona.body.regions import part_of_joint
 from persona.body.skeleton import JOINT_NAMES
 from persona.core.errors import OptimizationError
-from persona.kernels import pose_gaussians, project_gaussians, rasterize
+from persona.kernels import pose_gaussians
 from persona.optimization.deformer import Deformer
 from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints
-from persona.optimization.joint_objective import PART_COUNT, SEAM_WEIGHT, JointState
+from persona.optimization.joint_state import JointState, target_of
+from persona.optimization.laplacian import Laplacian, nearest
 from persona.optimization.offsets import one_frame
-from persona.optimization.visibility import COLOR_FACING
 from persona.records.body_params import BodyParams
 from persona.records.gaussians import Gaussians
+from persona.records.nodes import Nodes
 from persona.records.observation import Part
 from persona.rendering import Rendered, render
 
@@ -29,26 +29,32 @@ HAND_SHARE: Final = 0.1
 """How much slower hands' poses follow than the body's [-]; METHOD.md D."""
 FIRST_HAND: Final = 25
 """Joints from here on are fingers."""
-NEIGHBORS: Final = 6
-"""Gaussians that each is compared with."""
+EYE_JOINTS: Final = (23, 24)
+"""The eyes."""
+MOUTH_PARTS: Final = ("mouth_inner", "tongue", "teeth")
+"""What an open mouth shows."""
 FACE_STIFFNESS: Final = 50.0
 """How much more firmly a face keeps its shape [-]; METHOD.md D."""
 HAND_STIFFNESS: Final = 10.0
 """The same for hands."""
 PAPER_GAP_M: Final = 0.0034
 """Distance of neighbours among the paper's 167,000 Gaussians, for which weights were chosen [m]."""
-LEAST_SHOWN: Final = 0.03
-"""Share of a Gaussian's own weight that must reach the photo for it to be part of the photo."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How far from the photo's avatar training may go."""
+class Freedom:
+    """How far from the photo's avatar training may go, and in what."""
 
     max_shift: float = 0.03
     """Most a centre may leave its place at rest along an axis [m]."""
     max_growth: float = 0.5
     """Most a Gaussian may grow or shrink, as a natural logarithm."""
+    fades: bool = False
+    """Whether hair and hems may become more or less opaque; the paper's Gaussians are all solid."""
+    max_fade: float = 3.0
+    """Most that their opacity may then change, as a logit."""
+    generated_recolor: bool = False
+    """Whether frames also recolour what the photo shows, as the paper does."""
 
 
 class JointModel(nn.Module):
@@ -58,36 +64,46 @@ class JointModel(nn.Module):
         self,
         avatar: Avatar,
         owned: Bool[Tensor, " n"],
+        *,
+        nodes: Nodes | None,
         network: Deformer | None,
         base: Correctives | None,
-        *,
         frames: int,
-        generated_recolor: bool,
-        limits: Limits,
+        freedom: Freedom,
     ) -> None:
         super().__init__()
         n, device = avatar.count, avatar.canonical.means.device
-        self.avatar, self.owned, self.limits = avatar, owned, limits
-        self.base, self.generated_recolor = base, generated_recolor
+        self.avatar, self.owned, self.freedom = avatar, owned, freedom
+        self.nodes, self.base = nodes, base
         self.shift = nn.Parameter(torch.zeros(n, 3, device=device))
         self.growth = nn.Parameter(torch.zeros(n, 1, device=device))
         self.color = nn.Parameter(avatar.canonical.colors.clone())
         self.aux = nn.Parameter(avatar.canonical.colors.clone())
+        self.fade = nn.Parameter(torch.zeros(n, device=device), requires_grad=freedom.fades)
         self.turns = nn.Parameter(torch.zeros(frames, 55, 3, device=device))
         self.network = network
         slow = torch.ones(55, 1, device=device)
         slow[FIRST_HAND:] = HAND_SHARE
         self._turn_share = slow
+        self._rig = avatar.rig
         main = main_joints(avatar)
         names = [part_of_joint(name) for name in JOINT_NAMES]
         hand_joints = [joint for joint, name in enumerate(names) if name.endswith("hand")]
-        in_hand = torch.isin(main, torch.tensor(hand_joints, device=device))
-        in_face = torch.isin(main, torch.tensor(HEAD_JOINTS, device=device))
-        in_face &= avatar.parts != int(Part.HAIR)
-        labels = torch.nn.functional.one_hot(avatar.parts.long(), PART_COUNT + 1)[:, 1:]
-        self._labels = torch.cat([labels, in_hand[:, None]], 1).float()
+
+        def carried_by(joints: tuple[int, ...]) -> Tensor:
+            return torch.isin(main, torch.tensor(joints, device=device))
+
+        in_hand = carried_by(tuple(hand_joints))
+        in_face = carried_by(HEAD_JOINTS) & (avatar.parts != int(Part.HAIR))
+        labels = [avatar.parts == part for part in Part if part != Part.BACKGROUND]
+        self._labels = torch.stack([*labels, in_hand, carried_by(EYE_JOINTS)], 1).float()
+        self._hidden_hand = (in_hand & ~owned).float()
+        self._mouth = _in_mouth(avatar).float()
+        neighbors, gap = nearest(avatar.canonical.means)
+        self._laplacian = Laplacian(neighbors)
+        at_hem = (avatar.parts[neighbors] != avatar.parts[:, None]).any(1)
+        self._may_fade = ((avatar.parts == int(Part.HAIR)) | at_hem).float()
         stiffness = torch.where(in_hand, HAND_STIFFNESS, torch.ones(n, device=device))
-        self._neighbors, gap = nearest(avatar.canonical.means)
         # A curve differs from its neighbours' mean by the square of their distance, and that
         # is squared: the same curve shall cost the same in a cloud of any size.
         fineness = min(1.0, (PAPER_GAP_M / gap) ** 4)
@@ -100,6 +116,7 @@ class JointModel(nn.Module):
         still: Float[Tensor, "1 f"] | None,
         known: Float[Tensor, ""] | None,
         *,
+        refine: bool,
         threads: int,
     ) -> JointState:
         """Draw a frame and gather what its terms look at.
@@ -109,82 +126,97 @@ class JointModel(nn.Module):
             row: Which of the refined poses is its.
             still: What the network hears of the photo's pose at rest.
             known: Error of offsets that are known exactly [cm].
+            refine: Whether to draw it with pose offsets, too.
             threads: Threads of the native kernels.
         """
-        camera, picture = frame.picture.camera, frame.picture
-        params = self._params(frame, row)
-        flesh, bones = self._bent(params)
+        offset = self._offset(frame, still) if refine else None
+        flesh, bones = self._bent(self._params(frame, row))
         paint = self._paint(frame)
-        offset = None if frame.is_photo or still is None else self._offset(frame, still)
+        camera = frame.picture.camera
 
         def drawn(moved: Tensor | None) -> tuple[Gaussians, Rendered]:
-            cloud = self._pose(flesh, bones, moved, paint)
+            cloud = self._pose(flesh, bones, moved, paint, threads)
             return cloud, render(cloud, camera, extra_features=self._labels, threads=threads)
 
         cloud, plain = drawn(None)
         refined = drawn(offset)[1] if offset is not None else None
         # Its way back must end at the colours, which one pass with the others cannot do.
         flat = None
-        if frame.seam is not None or (self.generated_recolor and not frame.is_photo):
+        if frame.seam is not None or (self.freedom.generated_recolor and not frame.is_photo):
             bare = replace(
                 cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach()
             )
             flat = render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
         # Where the pose itself is in doubt, so are the hands of the body that has it.
-        hands = None if self.turns.requires_grad else frame.hands
-        mask = picture.mask
-        weight = mask if frame.seam is None else mask * torch.where(frame.seam, SEAM_WEIGHT, 1.0)
-        parts = None
-        if picture.parts is not None:
-            labels = torch.nn.functional.one_hot(picture.parts.long(), PART_COUNT + 1)
-            parts = labels[..., 1:].float()
-        first = self.avatar.canonical
-        scales = first.log_scales.exp()
+        doubtful = self.turns.requires_grad and not frame.is_photo
         return JointState(
             plain=plain,
             refined=refined,
             flat=flat,
-            image=picture.image,
-            mask=mask,
-            weight=weight,
-            box=frame.box,
-            depth=picture.depth_m,
-            normal=picture.normal,
-            parts=parts,
-            hands=None if hands is None else hands.float(),
-            seam=frame.seam,
-            shift=self.shift,
-            growth=scales * self.growth.exp() - scales,
-            recolor=torch.cat([self.color - first.colors, self.aux - first.colors], 1),
-            offset=offset,
+            target=target_of(frame, with_body=not doubtful),
             known=known,
-            neighbors=self._neighbors,
             stiffness=self._stiffness,
+            hidden_hand=self._hidden_hand,
+            mouth=self._mouth,
+            **self._roughness(offset),
         )
 
-    def hold(self, frame: Frame, step: int) -> None:
-        """Take away gradients of what the frame does not show: Adam makes full steps of leaks.
+    def look_at_patch(self, frame: Frame, *, threads: int) -> JointState:
+        """Draw the face's patch, once more with its texture frozen: the shape must explain it."""
+        flesh, bones = self._bent(frame.params)
+        paint = self._paint(frame)
+        cloud = self._pose(flesh, bones, None, paint, threads)
+        camera = frame.picture.camera
+        frozen = render(
+            replace(cloud, colors=paint.detach()),
+            camera,
+            extra_features=self.aux.detach(),
+            maps=False,
+            threads=threads,
+        )
+        bare = replace(cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach())
+        return JointState(
+            plain=render(cloud, camera, extra_features=self._labels, threads=threads),
+            refined=None,
+            frozen=frozen,
+            flat=render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
+            if frame.seam is not None
+            else None,
+            target=target_of(frame, with_body=True),
+        )
 
-        Raises:
-            OptimizationError: A gradient is not finite; its parameter and frame are named.
-        """
-        for name, parameter in self.named_parameters():
-            if parameter.grad is not None and not bool(parameter.grad.sum().isfinite()):
-                raise OptimizationError(
-                    f"the gradient of {name} was no number at step {step}, on {frame.name}",
-                    why="the next step would spread it to every Gaussian",
-                    fix="leave the frame out; another --seed may do",
-                )
+    def hold(self, frame: Frame) -> None:
+        """Take away gradients of what the frame does not show: Adam makes full steps of leaks."""
+        if self.fade.grad is not None:
+            self.fade.grad.mul_(self._may_fade)
         if frame.is_photo:
             for parameter in (self.shift, self.growth, self.color):
                 if parameter.grad is not None:
                     parameter.grad.mul_(self.owned[:, None])
 
+    def check_gradients(self, frame: Frame, step: int) -> None:
+        """Refuse to go on with a gradient that is no number.
+
+        Raises:
+            OptimizationError: A gradient is not finite; its parameter and frame are named.
+        """
+        named = [(name, p.grad) for name, p in self.named_parameters() if p.grad is not None]
+        # One reading for all of them: each would make a GPU wait.
+        sums = torch.stack([grad.sum() for _, grad in named]).isfinite().tolist()
+        for (name, _), finite in zip(named, sums, strict=True):
+            if not finite:
+                raise OptimizationError(
+                    f"the gradient of {name} was no number at step {step}, on {frame.name}",
+                    why="the next step would spread it to every Gaussian",
+                    fix="leave the frame out; another --seed may do",
+                )
+
     def stay_within(self) -> None:
         """Bring everything back within its bounds."""
         with torch.no_grad():
-            self.shift.clamp_(-self.limits.max_shift, self.limits.max_shift)
-            self.growth.clamp_(-self.limits.max_growth, self.limits.max_growth)
+            self.shift.clamp_(-self.freedom.max_shift, self.freedom.max_shift)
+            self.growth.clamp_(-self.freedom.max_growth, self.freedom.max_growth)
+            self.fade.clamp_(-self.freedom.max_fade, self.freedom.max_fade)
             self.color.clamp_(0, 1)
             self.aux.clamp_(0, 1)
 
@@ -208,8 +240,39 @@ class JointModel(nn.Module):
                 first,
                 means=first.means + self.shift,
                 log_scales=first.log_scales + self.growth,
+                opacities=self._opacities(),
                 colors=colors,
             )
+
+    def _opacities(self) -> Float[Tensor, " n"]:
+        first = self.avatar.canonical.opacities
+        if not self.fade.requires_grad:
+            return first
+        # A logit of one has no end.
+        return torch.sigmoid(first.clamp(1e-4, 1 - 1e-4).logit() + self.fade * self._may_fade)
+
+    def _roughness(self, offset: Tensor | None) -> dict[str, Tensor | None]:
+        """Give how far everything has moved, each less what its neighbours have, in one product."""
+        first = self.avatar.canonical
+        scales = self._rig.scales
+        moved = [
+            self.shift,
+            scales * self.growth.exp() - scales,
+            self.color - first.colors,
+            self.aux - first.colors,
+            self.aux,
+        ]
+        if offset is not None and offset.requires_grad:
+            moved.append(offset)
+        rough = list(self._laplacian(torch.cat(moved, 1)).split(3, 1))
+        return {
+            "rough_shift": rough[0],
+            "rough_growth": rough[1],
+            "rough_recolor": torch.cat(rough[2:4], 1),
+            "rough_aux": rough[4],
+            "rough_offset": rough[5] if len(rough) > 5 else None,
+            "recolor": torch.cat(moved[2:4], 1),
+        }
 
     def _paint(self, frame: Frame) -> Float[Tensor, "n 3"]:
         """Give the colour in which a frame is drawn.
@@ -219,7 +282,7 @@ class JointModel(nn.Module):
         """
         if frame.is_photo:
             return torch.where(self.owned[:, None], self.color, self.aux.detach())
-        if not self.generated_recolor:
+        if not self.freedom.generated_recolor:
             return self.aux
         return torch.where(self.owned[:, None], self.color, self.aux)
 
@@ -237,9 +300,17 @@ class JointModel(nn.Module):
         )
         return bent.flesh, bent.T_posed_rest
 
-    def _offset(self, frame: Frame, still: Tensor) -> Float[Tensor, "n 3"]:
-        """Let the network say where the pose, as it was given, puts every Gaussian [m]."""
-        assert self.network is not None
+    def _offset(self, frame: Frame, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
+        """Say where the frame's pose puts every Gaussian [m]; None in the photo's own pose.
+
+        An offset that is known is believed. Else the network says it, of the pose as it was given.
+        """
+        if frame.is_photo:
+            return None
+        if frame.offsets is not None and self.nodes is not None:
+            return self.nodes.carry(frame.offsets)
+        if self.network is None or still is None:
+            return None
         params = one_frame(frame.params)
         heard = torch.cat([self.network.features(params, frame.rates), still])
         every = torch.arange(self.network.nodes.count, device=heard.device)
@@ -250,55 +321,27 @@ class JointModel(nn.Module):
         return self.network.nodes.carry(offsets)
 
     def _pose(
-        self, flesh: Tensor, bones: Tensor, offset: Tensor | None, paint: Tensor
+        self, flesh: Tensor, bones: Tensor, offset: Tensor | None, paint: Tensor, threads: int
     ) -> Gaussians:
-        rig = self.avatar.rig
-        means = rig.means + self.shift if offset is None else rig.means + self.shift + offset
-        rig = replace(rig, means=means, scales=rig.scales * self.growth.exp())
-        means, covariances, normals = pose_gaussians(rig, flesh, bones)
+        means, covariances, normals = pose_gaussians(
+            self._rig,
+            flesh,
+            bones,
+            offsets=self.shift if offset is None else self.shift + offset,
+            scales=self._rig.scales * self.growth.exp(),
+            threads=threads,
+        )
         return Gaussians(
             means=means,
             covariances=covariances,
-            opacities=self.avatar.canonical.opacities,
+            opacities=self._opacities(),
             colors=paint,
             normals=normals,
         )
 
 
-def photo_owns(avatar: Avatar, frame: Frame, *, threads: int) -> Bool[Tensor, " n"]:
-    """Find the Gaussians that the photo's picture is made of: their colour is the photo's.
-
-    Those that the photo stage saw well, and those that face the camera and whose weight in the
-    drawn picture is more than a trace of their own.
-    """
-    camera = frame.picture.camera
-    posed = avatar.pose(frame.params)
-    means2d, conics, depths = project_gaussians(posed.means, posed.covariances, camera)
-    ones = torch.ones(avatar.count, 1, device=means2d.device, requires_grad=True)
-    with torch.enable_grad():
-        drawn, _ = rasterize(
-            means2d,
-            conics,
-            posed.opacities,
-            ones,
-            depths,
-            width=camera.width,
-            height=camera.height,
-            threads=threads,
-        )
-        (shown,) = torch.autograd.grad(drawn.sum(), ones)
-    # Alone, a Gaussian would weigh opacity times 2 pi over the root of its conic's determinant.
-    det = conics[:, 0] * conics[:, 2] - conics[:, 1].square()
-    alone = posed.opacities * 2 * torch.pi / det.clamp(min=1e-12).sqrt()
-    toward = torch.nn.functional.normalize(camera.position.to(posed.means) - posed.means, dim=1)
-    facing = (toward * posed.normals).sum(1)
-    made_of = (shown[:, 0] > LEAST_SHOWN * alone) & (det > 0) & (facing > COLOR_FACING)
-    return avatar.seen | made_of
-
-
-def nearest(means: Float[Tensor, "n 3"]) -> tuple[Int[Tensor, "n k"], float]:
-    """List the nearest Gaussians of each, and their mean distance [m]."""
-    points = means.cpu().numpy()
-    kept = min(NEIGHBORS, len(points) - 1)
-    distance, ids = cKDTree(points).query(points, kept + 1)
-    return torch.from_numpy(ids[:, 1:]).to(means.device), float(distance[:, 1:].mean())
+def _in_mouth(avatar: Avatar) -> Bool[Tensor, " n"]:
+    """Find the Gaussians inside the mouth."""
+    body, faces = avatar.body, avatar.binding.face_ids
+    inside = body.regions.mask(*MOUTH_PARTS)[body.faces[:, 0]]
+    return inside[faces.clamp(min=0)] & (faces >= 0)

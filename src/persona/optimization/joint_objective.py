@@ -1,150 +1,147 @@
 """The table of terms by which photo and generated frames teach together; METHOD.md D."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from persona.core.types import Image, Mask
+from persona.images.similarity import gmsd, ms_ssim
 from persona.kernels.similarity import ssim_planes
+from persona.optimization.joint_state import PART_COUNT, JointState, Planes
 from persona.optimization.objective import Term
 from persona.rendering import Rendered
 
-PART_COUNT: Final = 5
-"""Parts that the person is made of; background is none."""
-SEAM_WEIGHT: Final = 0.1
-"""What a pixel on a seam of the photo counts [-]."""
 L1_SHARE: Final = 0.8
 """Share of L1 in the image term; the rest is SSIM's."""
 SOLID: Final = 0.5
 """Coverage above which a pixel has a depth and a normal."""
+SLOW: Final = 8
+"""Steps between two looks at what takes as long as drawing."""
+KNOWN_EVERY: Final = 4
+"""Steps between two lessons of offsets that are known: they need no drawing, but a network."""
+REFINED_EVERY: Final = 2
+"""Steps between two drawings with pose offsets: they cost a network and a pass of their own."""
+HAND, EYE = PART_COUNT, PART_COUNT + 1
+"""Places of hands and eyes among the extra channels."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class JointState:
-    """What the terms look at: one frame, drawn in up to three ways, and how far all has moved."""
-
-    plain: Rendered
-    """Without pose offsets: colour, depth, normals, and as extra the parts, then hands."""
-    refined: Rendered | None
-    """The same with pose offsets; None where there are none, as in the photo's own pose."""
-    flat: Rendered | None
-    """Main colour, and as extra `rgb_aux`, drawn without a way back to geometry; None where no term
-    needs it: a generated frame whose main branch is drawn in `rgb_aux` already."""
-    image: Image
-    """What the frame shows."""
-    mask: Mask
-    """The person in it."""
-    weight: Float[Tensor, "h w"]
-    """What each pixel's colour counts, 0 outside the person."""
-    box: tuple[int, int, int, int] | None
-    """Where SSIM is taken [px]."""
-    depth: Float[Tensor, "h w"] | None
-    """[m]; 0 where unknown."""
-    normal: Float[Tensor, "h w 3"] | None
-    """Unit, camera frame; 0 where unknown."""
-    parts: Float[Tensor, "h w p"] | None
-    """1 for the part that a pixel shows."""
-    hands: Float[Tensor, "h w"] | None
-    """1 where the body's hands show."""
-    seam: Bool[Tensor, "h w"] | None
-    """Where the photo's colours are not believed."""
-    shift: Float[Tensor, "n 3"]
-    """How far each Gaussian has left its place at rest [m]."""
-    growth: Float[Tensor, "n 3"]
-    """How much its deviations have grown [m]."""
-    recolor: Float[Tensor, "n 6"]
-    """How far its two colours have left the first ones [sRGB]."""
-    offset: Float[Tensor, "n 3"] | None
-    """Where the pose puts it [m]."""
-    known: Float[Tensor, ""] | None
-    """Error of offsets that are known exactly [cm]."""
-    neighbors: Int[Tensor, "n k"]
-    """The nearest Gaussians of each at rest."""
-    stiffness: Float[Tensor, " n"]
-    """How much more firmly face and hands keep their shape [-]."""
+Perceptual = Callable[[Planes, Planes], Tensor]
+"""Distance of two pictures (3, h, w) as people see it."""
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
-def _image(color: Image, alpha: Mask, s: JointState) -> Tensor:
-    """Compare colours where the person is, over what was covered: the outline has its own term."""
-    wanted = alpha[..., None] * s.image
-    person = s.mask.sum()
-    l1 = ((color - wanted).abs().mean(-1) * s.weight).sum() / person
-    if s.box is None:
+def _covered(drawn: Rendered, color: Tensor, s: JointState) -> tuple[Tensor, Tensor]:
+    """Give the drawn colours, and those wanted over what was covered: outlines have their term."""
+    return color.permute(2, 0, 1), drawn.alpha * s.target.image
+
+
+def _image(color: Tensor, drawn: Rendered, s: JointState) -> Tensor:
+    """Compare colours where the person is."""
+    seen, wanted = _covered(drawn, color, s)
+    weight = s.target.weight
+    l1 = ((seen - wanted).abs().mean(0) * weight).sum() / s.target.area
+    if not s.target.comparable:
         return l1
-    planes = [(v * s.weight[..., None]).permute(2, 0, 1) for v in (color, wanted.detach())]
-    return L1_SHARE * l1 + (1 - L1_SHARE) * (1 - ssim_planes(*planes, box=s.box))
+    similar = ssim_planes(seen * weight, (wanted * weight).detach())
+    return L1_SHARE * l1 + (1 - L1_SHARE) * (1 - similar)
 
 
 def _colors(drawn: Rendered, s: JointState) -> Tensor:
-    return _image(drawn.color, drawn.alpha, s)
+    return _image(drawn.color, drawn, s)
+
+
+def scales_and_gradients(seen: Planes, wanted: Planes) -> Tensor:
+    """Give 1 - MS-SSIM + GMSD: what stands in for LPIPS, under its own name."""
+    pictures = seen.permute(1, 2, 0), wanted.permute(1, 2, 0)
+    return 1 - ms_ssim(*pictures) + gmsd(*pictures)
+
+
+def _perceived(drawn: Rendered, s: JointState, *, distance: Perceptual) -> Tensor:
+    seen, wanted = _covered(drawn, drawn.color, s)
+    weight = s.target.weight
+    return distance(seen * weight, (wanted * weight).detach())
 
 
 def _mask(drawn: Rendered, s: JointState) -> Tensor:
-    return (drawn.alpha - s.mask).abs().sum() / s.mask.sum()
+    return (drawn.alpha - s.target.mask).abs().sum() / s.target.area
+
+
+def _solid(drawn: Rendered, s: JointState) -> Tensor:
+    return (s.target.mask > SOLID) & (drawn.alpha > SOLID)
 
 
 def _depth(drawn: Rendered, s: JointState) -> Tensor:
     assert drawn.depth is not None
-    assert s.depth is not None
-    both = ((s.depth > 0) & (s.mask > SOLID) & (drawn.alpha > SOLID)).float()
-    ratio = drawn.depth.clamp(min=1e-3).log() - s.depth.clamp(min=1e-3).log()
+    assert s.target.depth is not None
+    both = ((s.target.depth > 0) & _solid(drawn, s)).float()
+    ratio = drawn.depth.clamp(min=1e-3).log() - s.target.depth.clamp(min=1e-3).log()
     return _mean(ratio.square(), both) - _mean(ratio, both).square()
 
 
 def _normal(drawn: Rendered, s: JointState) -> Tensor:
     assert drawn.normal is not None
-    assert s.normal is not None
-    both = (s.normal.norm(dim=-1) > SOLID) & (s.mask > SOLID) & (drawn.alpha > SOLID)
-    # Only where there is something: a person fills a fifth of the picture.
-    unit, wanted = torch.nn.functional.normalize(drawn.normal[both], dim=-1), s.normal[both]
-    apart = (unit - wanted).abs().mean(-1) + 1 - (unit * wanted).sum(-1)
-    return apart.sum() / max(len(apart), 1)
+    assert s.target.normal is not None
+    wanted = s.target.normal
+    both = ((wanted.square().sum(0) > SOLID**2) & _solid(drawn, s)).float()
+    long = drawn.normal.permute(2, 0, 1)
+    # Not torch's norm, which takes ten times as long along three channels.
+    unit = long * (long.square().sum(0) + 1e-12).rsqrt()
+    return _mean((unit - wanted).abs().mean(0) + 1 - (unit * wanted).sum(0), both)
 
 
 def _parts(drawn: Rendered, s: JointState) -> Tensor:
     assert drawn.extra is not None
-    assert s.parts is not None
-    return _mean((drawn.extra[..., :PART_COUNT] - s.parts).abs().mean(-1), s.mask)
+    assert s.target.parts is not None
+    labels = drawn.extra.permute(2, 0, 1)[:PART_COUNT]
+    return _mean((labels - s.target.parts).abs().mean(0), s.target.mask)
 
 
 def _hands(s: JointState) -> Tensor:
     assert s.plain.extra is not None
-    assert s.hands is not None
-    return ((s.plain.extra[..., PART_COUNT] - s.hands).abs() * s.mask).sum() / s.mask.sum()
+    assert s.target.hands is not None
+    apart = (s.plain.extra[..., HAND] - s.target.hands).abs()
+    return (apart * s.target.mask).sum() / s.target.area
+
+
+def _eyes(s: JointState) -> Tensor:
+    assert s.plain.extra is not None
+    assert s.target.eyes is not None
+    apart = (s.plain.extra[..., EYE] - s.target.eyes).abs()
+    return (apart * s.target.mask).sum() / s.target.area
 
 
 def _aux(s: JointState) -> Tensor:
     assert s.flat is not None
     assert s.flat.extra is not None
-    return _image(s.flat.extra, s.flat.alpha.detach(), s)
+    return _image(s.flat.extra, s.flat, s)
 
 
 def _seam(s: JointState) -> Tensor:
     assert s.flat is not None
     assert s.flat.extra is not None
-    assert s.seam is not None
+    assert s.target.seam is not None
     pull = (s.flat.color - s.flat.extra.detach()).abs().mean(-1)
-    return (pull * s.seam).sum() / s.mask.sum()
+    return (pull * s.target.seam).sum() / s.target.area
 
 
-def bend(values: Float[Tensor, "n c"], neighbors: Int[Tensor, "n k"]) -> Float[Tensor, "n c"]:
-    """Give the graph Laplacian: each row less the mean of its neighbours."""
-    # Not values[neighbors]: its gradient adds in the order in which threads come by.
-    around = values.index_select(0, neighbors.flatten()).unflatten(0, neighbors.shape)
-    return values - around.mean(1)
+def _smooth(rough: Tensor | None, s: JointState) -> Tensor:
+    assert rough is not None
+    assert s.stiffness is not None
+    return (s.stiffness * rough.square().mean(1)).mean()
 
 
-def _smooth(values: Tensor | None, s: JointState) -> Tensor:
+def _squared(rough: Tensor | None) -> Tensor:
+    assert rough is not None
+    return rough.square().mean()
+
+
+def _of_some(values: Tensor | None, which: Tensor | None) -> Tensor:
     assert values is not None
-    return (s.stiffness * bend(values, s.neighbors).square().mean(1)).mean()
+    assert which is not None
+    return _mean(values.abs().mean(1), which)
 
 
 def _known(s: JointState) -> Tensor:
@@ -172,6 +169,7 @@ def _geometry(weight: float, branch: str, suffix: str) -> tuple[Term[JointState]
             unit=unit,
             because=because,
             residual=_of_branch(residual, branch),
+            every=REFINED_EVERY if branch == "refined" else 1,
             needs=(name, branch),
         )
         for name, price, unit, because, residual in rows
@@ -184,29 +182,37 @@ REGULARIZERS: Final[tuple[Term[JointState], ...]] = (
         weight=1e6,
         unit="m^2",
         because="neighbours move together; face and hands keep their shape",
-        residual=lambda s: _smooth(s.shift, s),
+        residual=lambda s: _smooth(s.rough_shift, s),
     ),
     Term(
         name="smooth_offset",
         weight=1e5,
         unit="m^2",
         because="cloth bends, it does not scatter",
-        residual=lambda s: _smooth(s.offset, s),
-        needs=("offset",),
+        residual=lambda s: _smooth(s.rough_offset, s),
+        every=REFINED_EVERY,
+        needs=("rough_offset",),
     ),
     Term(
         name="smooth_scale",
         weight=1e6,
         unit="m^2",
         because="Gaussians of a surface are alike: no holes when it bends",
-        residual=lambda s: _smooth(s.growth, s),
+        residual=lambda s: _smooth(s.rough_growth, s),
     ),
     Term(
         name="smooth_color",
         weight=0.1,
         unit="sRGB^2",
         because="what frames change of a colour they change around it, too; prints stay sharp",
-        residual=lambda s: bend(s.recolor, s.neighbors).square().mean(),
+        residual=lambda s: _squared(s.rough_recolor),
+    ),
+    Term(
+        name="mouth",
+        weight=0.5,
+        unit="sRGB",
+        because="teeth and tongue keep the colours they were painted in: no frame shows them well",
+        residual=lambda s: _of_some(s.recolor, s.mouth),
     ),
     Term(
         name="offsets",
@@ -214,10 +220,20 @@ REGULARIZERS: Final[tuple[Term[JointState], ...]] = (
         unit="cm",
         because="where physics knows the offsets, nothing need be drawn to learn them",
         residual=_known,
+        every=KNOWN_EVERY,
         needs=("known",),
     ),
 )
 """What every frame asks for."""
+
+_EYES: Final = Term[JointState](
+    name="eyes",
+    weight=1.0,
+    unit="coverage",
+    because="eyes are where the body has them",
+    residual=_eyes,
+    needs=("eyes",),
+)
 
 PHOTO_FRAME_TERMS: Final[tuple[Term[JointState], ...]] = (
     Term(
@@ -244,6 +260,7 @@ PHOTO_FRAME_TERMS: Final[tuple[Term[JointState], ...]] = (
         residual=_of_branch(_mask, "plain"),
     ),
     *_geometry(0.2, "plain", ""),
+    _EYES,
     *REGULARIZERS,
 )
 """What the photo asks for."""
@@ -262,6 +279,7 @@ GENERATED_TERMS: Final[tuple[Term[JointState], ...]] = (
         unit="-",
         because="cloth is where the frame shows it",
         residual=_of_branch(_colors, "refined"),
+        every=REFINED_EVERY,
         needs=("refined",),
     ),
     Term(
@@ -285,6 +303,7 @@ GENERATED_TERMS: Final[tuple[Term[JointState], ...]] = (
         unit="coverage",
         because="so is that of moved cloth",
         residual=_of_branch(_mask, "refined"),
+        every=REFINED_EVERY,
         needs=("refined",),
     ),
     *_geometry(1.0, "plain", ""),
@@ -297,6 +316,69 @@ GENERATED_TERMS: Final[tuple[Term[JointState], ...]] = (
         residual=_hands,
         needs=("hands",),
     ),
+    Term(
+        name="hand_even",
+        weight=0.5,
+        unit="sRGB",
+        because="frames draw hands badly: what only they show of a hand is kept even",
+        residual=lambda s: _of_some(s.rough_aux, s.hidden_hand),
+    ),
+    _EYES,
     *REGULARIZERS,
 )
 """What a generated frame asks for."""
+
+PATCH_TERMS: Final[tuple[Term[JointState], ...]] = (
+    Term(
+        name="face_image",
+        weight=0.21,
+        unit="-",
+        because="a face is looked at first, and in the whole picture it is thirty pixels wide",
+        residual=_of_branch(_colors, "plain"),
+    ),
+    Term(
+        name="face_shape",
+        weight=1.0,
+        unit="-",
+        because="with its texture frozen, only its shape can explain the picture",
+        residual=_of_branch(_colors, "frozen"),
+        needs=("frozen",),
+    ),
+    Term(
+        name="face_seam",
+        weight=0.1,
+        unit="sRGB",
+        because="a fringe or a hand before the face hides what is behind it",
+        residual=_seam,
+        needs=("seam", "flat"),
+    ),
+    Term(
+        name="face_mask",
+        weight=0.1,
+        unit="coverage",
+        because="cheek and chin end where the photo says",
+        residual=_of_branch(_mask, "plain"),
+    ),
+    *_geometry(0.1, "plain", "_face"),
+)
+"""What the face's patch asks for, beside what the whole photo does."""
+
+
+def with_perception(
+    terms: tuple[Term[JointState], ...], name: str, distance: Perceptual
+) -> tuple[Term[JointState], ...]:
+    """Add a perceptual distance to the terms of whole pictures; METHOD.md D gives it weight 1.
+
+    It is looked at now and then, at so many times its weight: it takes as long as all the rest.
+    """
+    weight = next(term.weight for term in terms if term.name == "image")
+    term = Term[JointState](
+        name=name,
+        weight=weight,
+        unit="-",
+        because="what differs in pixels may look the same, and the other way round",
+        residual=_of_branch(partial(_perceived, distance=distance), "plain"),
+        every=SLOW,
+        needs=("scales",),
+    )
+    return (*terms, term)

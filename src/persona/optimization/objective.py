@@ -149,7 +149,9 @@ def evaluate_terms(
         for term in terms
         if step % term.every == 0 and all(getattr(state, name) is not None for name in term.needs)
     ]
-    residuals = {term.name: float(value.detach()) for term, value in due}
+    # Read all at once: each reading would make a GPU wait.
+    values = torch.stack([value.detach() for _, value in due]).tolist()
+    residuals = {term.name: value for (term, _), value in zip(due, values, strict=True)}
     for name, value in residuals.items():
         if value != value or value in (float("inf"), float("-inf")):
             raise OptimizationError(

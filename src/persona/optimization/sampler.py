@@ -32,7 +32,7 @@ def sampling_shares(
         raise InputError(
             f"none of {len(is_photo)} frames is the photo",
             why="generated frames know the movement; the person is known from the photo alone",
-            fix="add `joint_frames.photo_clip` to the set",
+            fix="add `photo_clip.photo_clip` to the set",
         )
     if photo_share is not None and not 0 < photo_share <= 1:
         raise InputError(

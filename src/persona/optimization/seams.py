@@ -17,6 +17,8 @@ EDGE_PIXELS: Final = 3.0
 every pixel is wide [-]."""
 REACH: Final = 0.015
 """How far a seam reaches, share of the person's size; METHOD.md D."""
+FACE_REACH: Final = 0.06
+"""The same in the face's patch, share of its size; METHOD.md D."""
 
 
 def find_seams(
@@ -25,6 +27,7 @@ def find_seams(
     mask: Mask,
     *,
     pixel_m: float,
+    reach: float = REACH,
     spared: Bool[Tensor, "h w"] | None = None,
 ) -> Bool[Tensor, "h w"]:
     """Find the pixels near a border where a surface ends before another one.
@@ -38,21 +41,22 @@ def find_seams(
         alpha: Coverage by what was drawn.
         mask: The person.
         pixel_m: Size of a pixel at the person [m].
+        reach: How far a seam reaches, share of the person's size.
         spared: Where no seam begins: inside the face, whose folds are no borders.
     """
-    solid = alpha.numpy() > 0.5
-    place = canonical.numpy() / np.maximum(alpha.numpy(), 0.5)[..., None]
+    solid = alpha.cpu().numpy() > 0.5
+    place = canonical.cpu().numpy() / np.maximum(alpha.cpu().numpy(), 0.5)[..., None]
     # Sobel's weights sum to 8: divided by that, it is the change from one pixel to the next.
     steps = [cv2.Sobel(place, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))]
     change = np.sqrt(sum(np.square(step).sum(-1) for step in steps))
     inner = cv2.erode(solid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     edge = inner & (change > max(EDGE, EDGE_PIXELS * pixel_m))
     if spared is not None:
-        edge &= ~spared.numpy()
-    radius = max(1, round(REACH * person_size(mask)))
+        edge &= ~spared.cpu().numpy()
+    radius = max(1, round(reach * person_size(mask)))
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     near = cv2.dilate(edge.astype(np.uint8), window) > 0
-    return torch.from_numpy(near) & (mask > 0.5)
+    return torch.from_numpy(near).to(mask.device) & (mask > 0.5)
 
 
 def person_size(mask: Mask) -> int:

@@ -1,0 +1,46 @@
+"""Which Gaussians are the photo's: their colour is known, whatever a generator invents."""
+
+from typing import Final
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from persona.avatar.avatar import Avatar
+from persona.kernels import project_gaussians, rasterize
+from persona.optimization.joint_frames import Frame
+from persona.optimization.visibility import COLOR_FACING
+
+LEAST_SHOWN: Final = 0.03
+"""Share of a Gaussian's own weight that must reach the photo for it to be part of the photo."""
+
+
+def photo_owns(avatar: Avatar, frame: Frame, *, threads: int) -> Bool[Tensor, " n"]:
+    """Find the Gaussians that the photo's picture is made of: their colour is the photo's.
+
+    Those that the photo stage saw well, and those that face the camera and whose weight in the
+    drawn picture is more than a trace of their own.
+    """
+    camera = frame.picture.camera
+    posed = avatar.pose(frame.params)
+    means2d, conics, depths = project_gaussians(posed.means, posed.covariances, camera)
+    ones = torch.ones(avatar.count, 1, device=means2d.device, requires_grad=True)
+    with torch.enable_grad():
+        drawn, _ = rasterize(
+            means2d,
+            conics,
+            posed.opacities,
+            ones,
+            depths,
+            width=camera.width,
+            height=camera.height,
+            threads=threads,
+        )
+        (shown,) = torch.autograd.grad(drawn.sum(), ones)
+    # Alone, a Gaussian would weigh opacity times 2 pi over the root of its conic's determinant.
+    det = conics[:, 0] * conics[:, 2] - conics[:, 1].square()
+    alone = posed.opacities * 2 * torch.pi / det.clamp(min=1e-12).sqrt()
+    toward = torch.nn.functional.normalize(camera.position.to(posed.means) - posed.means, dim=1)
+    facing = (toward * posed.normals).sum(1)
+    made_of = (shown[:, 0] > LEAST_SHOWN * alone) & (det > 0) & (facing > COLOR_FACING)
+    return avatar.seen | made_of
