@@ -97,13 +97,13 @@ def test_the_photo_keeps_its_look_with_balance_and_loses_it_without(drifting):
     alone = learned(dull, photo)
     kept = photo_psnr(alone, photo)
     assert kept > photo_psnr(dull, photo) + 3
-    # Whether frames may recolour what the photo shows, as in the paper, or not.
-    for recolor in (True, False):
-        how = {"freedom": Freedom(generated_recolor=recolor)}
-        balanced = photo_psnr(learned(alone, photo, clip, **how), photo)
-        plain = photo_psnr(learned(alone, photo, clip, photo_share=None, **how), photo)
-        assert balanced > kept - 1
-        assert plain < kept - 3
+    # Where frames may recolour what the photo shows, as in the paper, balance is what keeps it.
+    paper = {"freedom": Freedom(generated_recolor=True)}
+    assert photo_psnr(learned(alone, photo, clip, **paper), photo) > kept - 1
+    assert photo_psnr(learned(alone, photo, clip, photo_share=None, **paper), photo) < kept - 3
+    # Where they may not, it is kept anyway.
+    for share in (0.5, None):
+        assert photo_psnr(learned(alone, photo, clip, photo_share=share), photo) > kept - 1
 
 
 # Seams: no ghost of the arm on the belly.
@@ -146,7 +146,7 @@ def test_seams_halve_the_ghost_of_an_arm_before_the_trunk(person):
     frames = FrameSet(clips=(photo, clip_of(real, motion, pictures)))
 
     def error(**settings) -> float:
-        config = JointConfig(steps=150, offsets=False, **settings)
+        config = JointConfig(steps=300, offsets=False, **settings)
         made = train_jointly(fitted, frames, config).avatar
         return float((made.canonical.colors - truth)[band].abs().mean())
 

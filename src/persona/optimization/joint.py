@@ -1,5 +1,6 @@
 """The loop: photo and generated frames teach one avatar, and neither spoils the other."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,8 +37,14 @@ from persona.records.frame_set import FrameSet
 
 LOG_EVERY: Final = 25
 """Steps between two entries of the history."""
-STEADY: Final = 0.75
-"""Share of the steps after which rates fall to a tenth; METHOD.md D."""
+LAST_RATE: Final = 0.01
+"""Share of every rate that is left at the end. METHOD.md D steps down to a tenth at three quarters;
+what Adam makes of the last frames' signs would then be seen as grain."""
+TINY: Final = 1e-15
+"""Adam's epsilon; METHOD.md D."""
+LEAK: Final = 0.02
+"""The same for the frames' colours, next to the gradient of what is seen: a Gaussian under others gets a
+thousandth of that, and full steps of it would show as stains where others open [-]."""
 PATCH_EVERY: Final = 4
 """Steps between two looks at the face's patch, at so many times its weight."""
 STAND_IN: Final = "ms_ssim_gmsd"
@@ -68,9 +75,10 @@ class JointConfig:
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
     """Whether pose offsets go on being learned."""
-    mean_rate: float = 5e-5
-    """Step of a centre [m]."""
-    scale_rate: float = 1e-2
+    mean_rate: float = 2e-5
+    """Step of a centre [m]. The photo has placed what it shows already: with the paper's 1e-3, or
+    even 5e-5, frames of the very same avatar cost the photo 3 dB."""
+    scale_rate: float = 3e-3
     """Step of a log scale [-]."""
     color_rate: float = 1e-2
     """Step of a colour [sRGB]."""
@@ -224,7 +232,7 @@ class _Training:
             near = model.look_at_patch(lesson.patch, threads=self.threads)
             more, others = evaluate_terms(PATCH_TERMS, near, step, frame="the photo's face")
             loss, residuals = loss + PATCH_EVERY * more, {**residuals, **others}
-        decay = 0.1 if step >= STEADY * config.steps else 1.0
+        decay = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / config.steps)) / 2
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
             group["lr"] = rate * decay
         self.adam.zero_grad(set_to_none=True)
@@ -285,20 +293,24 @@ def _optimizer(
     model: JointModel, config: JointConfig
 ) -> tuple[torch.optim.Adam, tuple[float, ...]]:
     """Give Adam with a group for each rate, and the rates."""
+    # Each Gaussian that is seen has a gradient of about one over their number.
+    faint = LEAK / model.avatar.count
     groups = [
-        ([model.shift], config.mean_rate),
-        ([model.growth], config.scale_rate),
-        ([model.color, model.aux], config.color_rate),
+        ([model.shift], config.mean_rate, TINY),
+        ([model.growth], config.scale_rate, TINY),
+        ([model.color], config.color_rate, TINY),
+        ([model.aux], config.color_rate, faint),
     ]
     if config.freedom.fades:
-        groups.append(([model.fade], config.fade_rate))
+        groups.append(([model.fade], config.fade_rate, TINY))
     if model.network is not None:
         weights = [p for p in model.network.parameters() if p.requires_grad]
-        groups.append((weights, config.network_rate))
+        groups.append((weights, config.network_rate, TINY))
     if config.pose_rate > 0:
-        groups.append(([model.turns], config.pose_rate))
+        groups.append(([model.turns], config.pose_rate, TINY))
     model.turns.requires_grad_(config.pose_rate > 0)
     adam = torch.optim.Adam(
-        [{"params": parameters, "lr": rate} for parameters, rate in groups], eps=1e-15, fused=True
+        [{"params": parameters, "lr": rate, "eps": eps} for parameters, rate, eps in groups],
+        fused=True,
     )
-    return adam, tuple(rate for _, rate in groups)
+    return adam, tuple(rate for _, rate, _ in groups)

@@ -53,6 +53,8 @@ class Freedom:
     """Whether hair and hems may become more or less opaque; the paper's Gaussians are all solid."""
     max_fade: float = 3.0
     """Most that their opacity may then change, as a logit."""
+    generated_say: float = 0.1
+    """How much frames have to say about place and size of what the photo shows, next to it [-]."""
     generated_recolor: bool = False
     """Whether frames also recolour what the photo shows, as the paper does."""
 
@@ -129,7 +131,8 @@ class JointModel(nn.Module):
             refine: Whether to draw it with pose offsets, too.
             threads: Threads of the native kernels.
         """
-        offset = self._offset(frame, still) if refine else None
+        exact = self._exact(frame)
+        offset = self._offset(frame, still) if refine and exact is None else None
         flesh, bones = self._bent(self._params(frame, row))
         paint = self._paint(frame)
         camera = frame.picture.camera
@@ -138,7 +141,7 @@ class JointModel(nn.Module):
             cloud = self._pose(flesh, bones, moved, paint, threads)
             return cloud, render(cloud, camera, extra_features=self._labels, threads=threads)
 
-        cloud, plain = drawn(None)
+        cloud, plain = drawn(exact)
         refined = drawn(offset)[1] if offset is not None else None
         # Its way back must end at the colours, which one pass with the others cannot do.
         flat = None
@@ -189,10 +192,14 @@ class JointModel(nn.Module):
         """Take away gradients of what the frame does not show: Adam makes full steps of leaks."""
         if self.fade.grad is not None:
             self.fade.grad.mul_(self._may_fade)
-        if frame.is_photo:
-            for parameter in (self.shift, self.growth, self.color):
-                if parameter.grad is not None:
-                    parameter.grad.mul_(self.owned[:, None])
+        say = 0.0 if frame.is_photo else 1.0
+        owned_say = 1.0 if frame.is_photo else self.freedom.generated_say
+        share = torch.where(self.owned[:, None], owned_say, say)
+        for parameter in (self.shift, self.growth):
+            if parameter.grad is not None:
+                parameter.grad.mul_(share)
+        if frame.is_photo and self.color.grad is not None:
+            self.color.grad.mul_(self.owned[:, None])
 
     def check_gradients(self, frame: Frame, step: int) -> None:
         """Refuse to go on with a gradient that is no number.
@@ -225,7 +232,8 @@ class JointModel(nn.Module):
 
         What the photo does not show takes the frames' colours. A generator's hue drifts, and a
         back in another hue than the front would show: with ``undo_drift`` the mean difference of
-        the two colours where both are known, part by part, is added.
+        the two colours where both are known, part by part, is taken back, as far as a colour has
+        gone that way.
         """
         with torch.no_grad():
             first, aux = self.avatar.canonical, self.aux.clone()
@@ -234,7 +242,9 @@ class JointModel(nn.Module):
                     mine = self.avatar.parts == part
                     both = mine & self.owned
                     if bool(both.any()):
-                        aux[mine] += (self.color - self.aux)[both].mean(0)
+                        drift = (self.aux - self.color)[both].mean(0)
+                        gone = (aux - first.colors)[mine] @ drift / drift.square().sum().clamp(1e-9)
+                        aux[mine] -= gone.clamp(0, 1)[:, None] * drift
             colors = torch.where(self.owned[:, None], self.color, aux.clamp(0, 1))
             return replace(
                 first,
@@ -262,7 +272,7 @@ class JointModel(nn.Module):
             self.aux - first.colors,
             self.aux,
         ]
-        if offset is not None and offset.requires_grad:
+        if offset is not None:
             moved.append(offset)
         rough = list(self._laplacian(torch.cat(moved, 1)).split(3, 1))
         return {
@@ -300,16 +310,21 @@ class JointModel(nn.Module):
         )
         return bent.flesh, bent.T_posed_rest
 
-    def _offset(self, frame: Frame, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
-        """Say where the frame's pose puts every Gaussian [m]; None in the photo's own pose.
+    def _exact(self, frame: Frame) -> Float[Tensor, "n 3"] | None:
+        """Give where a frame's pose puts every Gaussian if that is known [m].
 
-        An offset that is known is believed. Else the network says it, of the pose as it was given.
+        Such a frame is drawn that way alone: moved cloth would teach cloth at rest what is wrong.
         """
-        if frame.is_photo:
+        if frame.offsets is None or self.nodes is None:
             return None
-        if frame.offsets is not None and self.nodes is not None:
-            return self.nodes.carry(frame.offsets)
-        if self.network is None or still is None:
+        return self.nodes.carry(frame.offsets)
+
+    def _offset(self, frame: Frame, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
+        """Let the network say where the pose, as it was given, puts every Gaussian [m].
+
+        None in the photo's own pose, where all offsets are zero.
+        """
+        if frame.is_photo or self.network is None or still is None:
             return None
         params = one_frame(frame.params)
         heard = torch.cat([self.network.features(params, frame.rates), still])

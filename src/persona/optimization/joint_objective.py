@@ -16,6 +16,8 @@ L1_SHARE: Final = 0.8
 """Share of L1 in the image term; the rest is SSIM's."""
 SOLID: Final = 0.5
 """Coverage above which a pixel has a depth and a normal."""
+GHOST: Final = 0.04
+"""Difference from the frames' colour that tells another surface's from a less sharp one [sRGB]."""
 SLOW: Final = 8
 """Steps between two looks at what takes as long as drawing."""
 KNOWN_EVERY: Final = 4
@@ -123,8 +125,9 @@ def _seam(s: JointState) -> Tensor:
     assert s.flat is not None
     assert s.flat.extra is not None
     assert s.target.seam is not None
-    pull = (s.flat.color - s.flat.extra.detach()).abs().mean(-1)
-    return (pull * s.target.seam).sum() / s.target.area
+    apart = (s.flat.color - s.flat.extra.detach()).abs().mean(-1)
+    # A ghost is of another colour; what is merely less sharp in frames is none.
+    return ((apart - GHOST).clamp(min=0) * s.target.seam).sum() / s.target.area
 
 
 def _smooth(rough: Tensor | None, s: JointState) -> Tensor:

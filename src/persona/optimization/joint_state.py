@@ -58,7 +58,8 @@ class JointState:
     """
 
     plain: Rendered
-    """Without pose offsets: colour, depth, normals, and as extra the parts, then hands and eyes."""
+    """Without pose offsets, or with those that are known: colour, depth, normals, and as extra the
+    parts, then hands and eyes."""
     refined: Rendered | None
     """The same with pose offsets; None where there are none, as in the photo's own pose."""
     flat: Rendered | None

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-import cv2
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy import ndimage
 from torch import Tensor
 
 from persona.core.types import Mask
@@ -44,19 +43,27 @@ def find_seams(
         reach: How far a seam reaches, share of the person's size.
         spared: Where no seam begins: inside the face, whose folds are no borders.
     """
-    solid = alpha.cpu().numpy() > 0.5
-    place = canonical.cpu().numpy() / np.maximum(alpha.cpu().numpy(), 0.5)[..., None]
+    solid = alpha > 0.5
+    place = (canonical / alpha.clamp(min=0.5)[..., None]).permute(2, 0, 1)
     # Sobel's weights sum to 8: divided by that, it is the change from one pixel to the next.
-    steps = [cv2.Sobel(place, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))]
-    change = np.sqrt(sum(np.square(step).sum(-1) for step in steps))
-    inner = cv2.erode(solid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+    ways = torch.stack([across, across.T])[:, None].to(place)
+    steps = torch.nn.functional.conv2d(place[:, None], ways, padding=1)
+    change = steps.square().sum((0, 1)).sqrt()
+    inner = ~_grown(~solid)
     edge = inner & (change > max(EDGE, EDGE_PIXELS * pixel_m))
     if spared is not None:
-        edge &= ~spared.cpu().numpy()
+        edge &= ~spared
     radius = max(1, round(reach * person_size(mask)))
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    near = cv2.dilate(edge.astype(np.uint8), window) > 0
-    return torch.from_numpy(near).to(mask.device) & (mask > 0.5)
+    if not bool(edge.any()):
+        return edge
+    away = ndimage.distance_transform_edt(~edge.cpu().numpy())
+    return torch.from_numpy(away <= radius).to(mask.device) & (mask > 0.5)
+
+
+def _grown(area: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """Add the eight neighbours of every pixel."""
+    return torch.nn.functional.max_pool2d(area[None].float(), 3, 1, 1)[0] > 0
 
 
 def person_size(mask: Mask) -> int:

@@ -16,6 +16,8 @@ from persona.records.observation import Part
 from persona.rendering import render
 from persona.rendering.camera_paths import fit_camera
 
+FAINT: Final = 1.0 / 255.0
+"""Coverage below which a colour is not told apart from black [-]."""
 ASPECT: Final = 0.75
 """Width over height of a picture."""
 
@@ -42,7 +44,8 @@ def draw_pictures(
     """Draw some frames of a motion whose offsets are known.
 
     Colours are the avatar's, that is the photo's where it shows them: as sharp, and with its light
-    alone; no shadow of a fold is painted in. All maps are of the same Gaussians in one pass.
+    alone; no shadow of a fold is painted in. At the outline they are the person's alone, too: no
+    background is mixed in. All maps are of the same Gaussians in one pass.
     """
     if config.every < 1:
         return ()
@@ -58,7 +61,7 @@ def draw_pictures(
                 height=config.height,
                 yaw=math.radians(config.yaws_deg[turn % len(config.yaws_deg)]),
             )
-            drawn = render(posed, camera, extra_features=labels, background=torch.ones(3))
+            drawn = render(posed, camera, extra_features=labels)
             assert drawn.depth is not None
             assert drawn.normal is not None
             assert drawn.extra is not None
@@ -69,7 +72,7 @@ def draw_pictures(
                 picture_from(
                     frame,
                     camera,
-                    drawn.color,
+                    drawn.color / drawn.alpha.clamp(min=FAINT)[..., None],
                     drawn.alpha,
                     depth=torch.where(solid, drawn.depth, 0.0),
                     normal=torch.where(solid[..., None], unit, 0.0),
