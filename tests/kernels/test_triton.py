@@ -22,6 +22,7 @@ from persona.kernels import (
 from persona.kernels.dispatch import CANDIDATES, implementation
 from tests.kernels.test_posed_drawing import CAMERA, exact, puppet_and_pose
 from tests.kernels.test_posing import changed, rig_and_pose
+from tests.kernels.test_posing import moved as rows_moved
 
 CUDA, COUNT = torch.device("cuda"), 1500
 
@@ -182,6 +183,33 @@ def test_posing(gpu, seed, count):
     for value, expected, bound in zip(got, wanted, (1e-5, 1e-7, 1e-5), strict=True):
         assert value.shape == expected.shape
         torch.testing.assert_close(value.cpu().double(), expected, rtol=1e-5, atol=bound)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("given", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("count", [1, 1025])
+def test_the_way_back_of_posing_is_the_reference_s(gpu, count, given):
+    rig, flesh, bones = rig_and_pose(count, count=count)
+    towards = [torch.randn(count, width) for width in (3, 6, 3)]
+
+    def gradients(rig, flesh, bones, backend):
+        rows = [
+            value.to(flesh).requires_grad_() if wanted else None
+            for value, wanted in zip(rows_moved(count), given, strict=True)
+        ]
+        got = pose_gaussians(
+            rig, flesh, bones, offsets=rows[0], scales=rows[1], max_stretch=1.5, backend=backend
+        )
+        sum((v * t.to(v)).sum() for v, t in zip(got, towards, strict=True)).backward()
+        return [row.grad.cpu().double() for row in rows if row is not None]
+
+    exactly = changed(rig, torch.Tensor.double), flesh.double(), bones.double()
+    wanted = gradients(*exactly, Backend.REFERENCE)
+    got = gradients(moved(rig, gpu), flesh.to(gpu), bones.to(gpu), Backend.TRITON)
+    for gradient, slope in zip(got, wanted, strict=True):
+        # A surface folded edge on has a normal that turns at a touch.
+        apart = (gradient - slope).norm(dim=1) / (slope.norm(dim=1) + 1e-3)
+        assert apart.quantile(0.98) < 1e-3
 
 
 @pytest.mark.gpu

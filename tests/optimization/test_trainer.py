@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona.core.errors import OptimizationError
+from persona.optimization.facing import COLOR_FACING, GEOMETRY_FACING
 from persona.optimization.limbs import Limb
 from persona.optimization.objective import PHOTO_TERMS, State, Term, evaluate_terms
 from persona.optimization.trainer import (
@@ -17,7 +18,7 @@ from persona.optimization.trainer import (
     TrainConfig,
     train_on_photo,
 )
-from persona.optimization.visibility import COLOR_FACING, GEOMETRY_FACING, see
+from persona.optimization.visibility import see
 
 STEPS = 30
 

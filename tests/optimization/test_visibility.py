@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persona.optimization.facing import COLOR_FACING
 from persona.optimization.limbs import Limb
 from persona.optimization.visibility import (
-    COLOR_FACING,
     DEPTH_SLACK,
     HAND_ZONE_PX,
     RIM_PX,

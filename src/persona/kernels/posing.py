@@ -84,7 +84,7 @@ def pose_gaussians(
     the second term cloth that is pulled apart at a joint tears into dots. Tangents are carried by
     F and held below ``max_stretch``; the third axis stays normal to them and keeps its thickness.
 
-    Differentiable in everything but the ids. The native core knows the way back to ``offsets`` and
+    Differentiable in everything but the ids. All backends know the way back to ``offsets`` and
     ``scales``, what training moves; the reference runs where another gradient is wanted.
 
     Args:
@@ -118,8 +118,7 @@ def pose_gaussians(
     check_stretch(max_stretch)
     if torch.is_grad_enabled():
         wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
-        moved = any(value.requires_grad for value, _ in given.values())
-        if wanted or (moved and flesh.is_cuda):
+        if wanted:
             backend = without_way_back("posing", backend)
     run = implementation("pose_gaussians", flesh.device, flesh.dtype, backend=backend)
     return run(

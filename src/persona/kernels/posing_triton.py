@@ -1,4 +1,4 @@
-"""Skin means and stretch covariances on CUDA, in one launch."""
+"""Skin means and stretch covariances on CUDA, in one launch, and in one more the way back."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, no_type_check
@@ -8,15 +8,18 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from persona.kernels.triton_algebra import (
     cross,
     dot,
     load3,
+    load6,
     scaled,
     store3,
     store6,
     sum_of_squares,
+    times,
 )
 from persona.kernels.triton_core import BLOCK, program_grid
 
@@ -50,26 +53,65 @@ def pose_gaussians(
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
-    columns = columns_of(rig)
-    n, slots = rig.bone_ids.shape
-    flesh, bones = flesh.detach().contiguous(), T_posed_rest.detach().contiguous()
-    results = flesh.new_empty(n, 3), flesh.new_empty(n, 6), flesh.new_empty(n, 3)
-    _pose[program_grid(n)](
-        columns.numbers,
-        columns.ids,
-        flesh,
-        bones,
-        flesh if offsets is None else offsets.detach().contiguous(),
-        flesh if scales is None else scales.detach().contiguous(),
-        *results,
-        float(max_stretch),
-        n,
-        SLOTS=slots,
-        WITH_OFFSETS=offsets is not None,
-        WITH_SCALES=scales is not None,
-        BLOCK=BLOCK,
+    how = _How(
+        columns=columns_of(rig),
+        flesh=flesh.detach().contiguous(),
+        bones=T_posed_rest.detach().contiguous(),
+        max_stretch=float(max_stretch),
+        slots=rig.bone_ids.shape[1],
     )
-    return results
+    return _Pose.apply(offsets, scales, how, rig.means.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _How:
+    """What both passes take besides what is differentiated."""
+
+    columns: Columns
+    flesh: Tensor
+    bones: Tensor
+    max_stretch: float
+    slots: int
+
+    def run(self, kernel, n: int, offsets: Tensor | None, scales: Tensor | None, places) -> None:
+        """Launch a pass; what is not given is not read."""
+        kernel[program_grid(n)](
+            self.columns.numbers,
+            self.columns.ids,
+            self.flesh,
+            self.bones,
+            self.flesh if offsets is None else offsets,
+            self.flesh if scales is None else scales,
+            *places,
+            self.max_stretch,
+            n,
+            SLOTS=self.slots,
+            WITH_OFFSETS=offsets is not None,
+            WITH_SCALES=scales is not None,
+            BLOCK=BLOCK,
+        )
+
+
+class _Pose(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, offsets, scales, how, n):
+        offsets, scales = (None if v is None else v.contiguous() for v in (offsets, scales))
+        empty = how.flesh.new_empty
+        results = empty(n, 3), empty(n, 6), empty(n, 3)
+        how.run(_pose, n, offsets, scales, results)
+        ctx.save_for_backward(offsets, scales)
+        ctx.how, ctx.count = how, n
+        return results
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):
+        offsets, scales = ctx.saved_tensors
+        grads = [grad.contiguous() for grad in grads]
+        found = tuple(torch.empty_like(grads[0]) for _ in range(2))
+        ctx.how.run(_unpose, ctx.count, offsets, scales, (*grads, *found))
+        wanted = zip(found, (offsets, scales), strict=True)
+        return (*(grad if row is not None else None for grad, row in wanted), None, None)
 
 
 def columns_of(rig: "Rig") -> Columns:
@@ -141,11 +183,28 @@ def _add_bone(row, deformed, at, share, change):
 
 @triton.jit
 @no_type_check
-def _carried(fx, fy, fz, tangent, max_stretch):
-    """Carry a tangent, held below the longest it may be."""
-    along = dot(fx, tangent), dot(fy, tangent), dot(fz, tangent)
+def _skinned(numbers, ids, bones, p, i, count, inside, SLOTS: tl.constexpr, BLOCK: tl.constexpr):
+    """Give where a point goes, and the rows of the derivative F of that."""
+    zero = tl.zeros((BLOCK,), tl.float32)
+    fx, fy, fz = (zero, zero, zero), (zero, zero, zero), (zero, zero, zero)
+    x, y, z = zero, zero, zero
+    for slot in tl.static_range(SLOTS):
+        bone = 16 * tl.load(ids + (3 + slot) * count + i, mask=inside, other=0)
+        first = 15 + 4 * slot
+        share = tl.load(numbers + first * count + i, mask=inside, other=0.0)
+        change = _column3(numbers, first + 1, i, count, inside)
+        fx, x = _add_bone(_bone_row(bones, bone, p, inside), fx, x, share, change)
+        fy, y = _add_bone(_bone_row(bones, bone + 4, p, inside), fy, y, share, change)
+        fz, z = _add_bone(_bone_row(bones, bone + 8, p, inside), fz, z, share, change)
+    return (x, y, z), fx, fy, fz
+
+
+@triton.jit
+@no_type_check
+def _held(along, max_stretch):
+    """Give what a carried tangent is multiplied by, to be no longer than it may."""
     length = tl.sqrt(dot(along, along))
-    return scaled(along, tl.minimum(max_stretch / tl.maximum(length, 1e-9), 1.0))
+    return tl.minimum(max_stretch / tl.maximum(length, 1e-9), 1.0)
 
 
 @triton.jit
@@ -170,27 +229,104 @@ def _pose(
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < count
     p = _rest_means(numbers, ids, flesh, offsets, i, count, inside, WITH_OFFSETS)
+    at, fx, fy, fz = _skinned(numbers, ids, bones, p, i, count, inside, SLOTS, BLOCK)
+    store3(means, i, inside, at[0], at[1], at[2])
+
+    tu, tv = _column3(numbers, 6, i, count, inside), _column3(numbers, 9, i, count, inside)
+    u, v = (dot(fx, tu), dot(fy, tu), dot(fz, tu)), (dot(fx, tv), dot(fy, tv), dot(fz, tv))
+    u, v = scaled(u, _held(u, max_stretch)), scaled(v, _held(v, max_stretch))
+    across = cross(u, v)
+    normal = scaled(across, 1.0 / tl.maximum(tl.sqrt(dot(across, across)), 1e-12))
+    store3(normals, i, inside, normal[0], normal[1], normal[2])
+    size = load3(scales, i, inside) if WITH_SCALES else _column3(numbers, 12, i, count, inside)
+    m = sum_of_squares(scaled(u, size[0]), scaled(v, size[1]), scaled(normal, size[2]))
+    store6(covariances, i, inside, m[0], m[1], m[2], m[3], m[4], m[5])
+
+
+@triton.jit
+@no_type_check
+def _added(a, b):
+    """Add two vectors."""
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+@triton.jit
+@no_type_check
+def _through_hold(along, factor, grad):
+    """Go back through a hold: of a tangent that is held only what turns it goes on."""
+    unit = scaled(along, 1.0 / tl.maximum(tl.sqrt(dot(along, along)), 1e-9))
+    lost = tl.where(factor < 1.0, dot(unit, grad), 0.0)
+    return scaled(_added(grad, scaled(unit, -lost)), factor)
+
+
+@triton.jit
+@no_type_check
+def _add_row(bones, first, amount, total, inside):
+    """Add a multiple of the linear part of a row of a transform."""
+    x = tl.load(bones + first, mask=inside, other=0.0)
+    y = tl.load(bones + first + 1, mask=inside, other=0.0)
+    z = tl.load(bones + first + 2, mask=inside, other=0.0)
+    return total[0] + amount * x, total[1] + amount * y, total[2] + amount * z
+
+
+@triton.jit
+@no_type_check
+def _unpose(
+    numbers,
+    ids,
+    flesh,
+    bones,
+    offsets,
+    scales,
+    grad_means,
+    grad_covariances,
+    grad_normals,
+    grad_offsets,
+    grad_scales,
+    max_stretch,
+    count,
+    SLOTS: tl.constexpr,
+    WITH_OFFSETS: tl.constexpr,
+    WITH_SCALES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Go back from means, covariances and normals to offsets and scales; as pose_backward.cpp."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < count
+    p = _rest_means(numbers, ids, flesh, offsets, i, count, inside, WITH_OFFSETS)
+    _, fx, fy, fz = _skinned(numbers, ids, bones, p, i, count, inside, SLOTS, BLOCK)
+    tu, tv = _column3(numbers, 6, i, count, inside), _column3(numbers, 9, i, count, inside)
+    free_u = dot(fx, tu), dot(fy, tu), dot(fz, tu)
+    free_v = dot(fx, tv), dot(fy, tv), dot(fz, tv)
+    held_u, held_v = _held(free_u, max_stretch), _held(free_v, max_stretch)
+    u, v = scaled(free_u, held_u), scaled(free_v, held_v)
+    across = cross(u, v)
+    long = tl.maximum(tl.sqrt(dot(across, across)), 1e-12)
+    normal = scaled(across, 1.0 / long)
+
+    size = load3(scales, i, inside) if WITH_SCALES else _column3(numbers, 12, i, count, inside)
+    g = load6(grad_covariances, i, inside)
+    # Off the diagonal one number stands at two places.
+    full = g[0], 0.5 * g[1], 0.5 * g[2], g[3], 0.5 * g[4], g[5]
+    gu, gv, gn = times(full, u), times(full, v), times(full, normal)
+    a, b, c = 2.0 * size[0], 2.0 * size[1], 2.0 * size[2]
+    store3(grad_scales, i, inside, a * dot(u, gu), b * dot(v, gv), c * dot(normal, gn))
+    gn = _added(scaled(gn, c * size[2]), load3(grad_normals, i, inside))
+    gc = scaled(_added(gn, scaled(normal, -dot(normal, gn))), 1.0 / long)
+    gu = _added(scaled(gu, a * size[0]), cross(v, gc))
+    gv = _added(scaled(gv, b * size[1]), cross(gc, u))
+    gu, gv = _through_hold(free_u, held_u, gu), _through_hold(free_v, held_v, gv)
+
+    gm = load3(grad_means, i, inside)
     zero = tl.zeros((BLOCK,), tl.float32)
-    fx, fy, fz = (zero, zero, zero), (zero, zero, zero), (zero, zero, zero)
-    x, y, z = zero, zero, zero
+    back = (zero, zero, zero)
     for slot in tl.static_range(SLOTS):
         bone = 16 * tl.load(ids + (3 + slot) * count + i, mask=inside, other=0)
         first = 15 + 4 * slot
         share = tl.load(numbers + first * count + i, mask=inside, other=0.0)
         change = _column3(numbers, first + 1, i, count, inside)
-        fx, x = _add_bone(_bone_row(bones, bone, p, inside), fx, x, share, change)
-        fy, y = _add_bone(_bone_row(bones, bone + 4, p, inside), fy, y, share, change)
-        fz, z = _add_bone(_bone_row(bones, bone + 8, p, inside), fz, z, share, change)
-    store3(means, i, inside, x, y, z)
-
-    u = _carried(fx, fy, fz, _column3(numbers, 6, i, count, inside), max_stretch)
-    v = _carried(fx, fy, fz, _column3(numbers, 9, i, count, inside), max_stretch)
-    across = cross(u, v)
-    normal = scaled(across, 1.0 / tl.maximum(tl.sqrt(dot(across, across)), 1e-12))
-    store3(normals, i, inside, normal[0], normal[1], normal[2])
-    if WITH_SCALES:
-        size = load3(scales, i, inside)
-    else:
-        size = _column3(numbers, 12, i, count, inside)
-    m = sum_of_squares(scaled(u, size[0]), scaled(v, size[1]), scaled(normal, size[2]))
-    store6(covariances, i, inside, m[0], m[1], m[2], m[3], m[4], m[5])
+        du, dv = dot(tu, change), dot(tv, change)
+        back = _add_row(bones, bone, share * gm[0] + gu[0] * du + gv[0] * dv, back, inside)
+        back = _add_row(bones, bone + 4, share * gm[1] + gu[1] * du + gv[1] * dv, back, inside)
+        back = _add_row(bones, bone + 8, share * gm[2] + gu[2] * du + gv[2] * dv, back, inside)
+    store3(grad_offsets, i, inside, back[0], back[1], back[2])

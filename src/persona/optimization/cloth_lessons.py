@@ -12,6 +12,7 @@ from persona.avatar.cloth import Cloth
 from persona.avatar.correctives import Correctives
 from persona.avatar.nodes import place_nodes
 from persona.core.errors import InputError
+from persona.core.moving import moved
 from persona.core.seeds import Seeds
 from persona.optimization.deformer import Deformer
 from persona.optimization.offsets import (
@@ -75,11 +76,7 @@ def cloth_lessons(
     if not clips or (avatar.cloth is not None and len(exact) == len(clips)):
         return None
     if nodes is None:
-        worn = torch.isin(avatar.parts.cpu(), torch.tensor([int(part) for part in MOVES]))
-        worn = worn.to(avatar.parts.device)
-        nodes = place_nodes(
-            avatar.canonical.means, avatar.binding, worn, count=config.network.nodes
-        )
+        nodes = _spread(avatar, config.network.nodes)
     if avatar.cloth is None:
         network = Deformer(nodes, config.network, Seeds(seed).integer("network"))
         base = None
@@ -97,6 +94,13 @@ def cloth_lessons(
     return ClothLessons(
         network=network, base=base, still=still, known=known, clips=clips, config=config
     )
+
+
+def _spread(avatar: Avatar, count: int) -> Nodes:
+    """Spread nodes over what is worn."""
+    means, binding, parts = moved((avatar.canonical.means, avatar.binding, avatar.parts), "cpu")
+    worn = torch.isin(parts, torch.tensor([int(part) for part in MOVES]))
+    return moved(place_nodes(means, binding, worn, count=count), avatar.parts.device)
 
 
 def frames_nodes(avatar: Avatar, frames: FrameSet) -> Nodes | None:

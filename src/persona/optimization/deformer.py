@@ -140,7 +140,7 @@ class Deformer(nn.Module):
             still: Features of the photo's pose at rest, where all offsets are zero.
             base: What the network was taught to add to.
         """
-        every = torch.arange(self.nodes.count)
+        every = torch.arange(self.nodes.count, device=self.nodes.points.device)
         with torch.no_grad():
             return Deformation(
                 joints=self.nodes.joints,

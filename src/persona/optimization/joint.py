@@ -43,8 +43,8 @@ what Adam makes of the last frames' signs would then be seen as grain."""
 TINY: Final = 1e-15
 """Adam's epsilon; METHOD.md D."""
 LEAK: Final = 0.02
-"""The same for the frames' colours, next to the gradient of what is seen: a Gaussian under others gets a
-thousandth of that, and full steps of it would show as stains where others open [-]."""
+"""The same for the frames' colours, next to the gradient of what is seen: a Gaussian under others
+gets a thousandth of that, and full steps of it would show as stains where others open [-]."""
 PATCH_EVERY: Final = 4
 """Steps between two looks at the face's patch, at so many times its weight."""
 STAND_IN: Final = "ms_ssim_gmsd"
@@ -229,7 +229,7 @@ class _Training:
         terms = self.terms[lesson.is_photo]
         loss, residuals = evaluate_terms(terms, state, step, frame=lesson.name)
         if config.face_patch and lesson.patch is not None and step % PATCH_EVERY == 0:
-            near = model.look_at_patch(lesson.patch, threads=self.threads)
+            near = model.look_at_patch(lesson.patch, row, threads=self.threads)
             more, others = evaluate_terms(PATCH_TERMS, near, step, frame="the photo's face")
             loss, residuals = loss + PATCH_EVERY * more, {**residuals, **others}
         decay = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / config.steps)) / 2

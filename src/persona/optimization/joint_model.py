@@ -29,6 +29,8 @@ HAND_SHARE: Final = 0.1
 """How much slower hands' poses follow than the body's [-]; METHOD.md D."""
 FIRST_HAND: Final = 25
 """Joints from here on are fingers."""
+REMEMBERED: Final = 512
+"""Frames whose bent body is kept: 165 kB each, and two milliseconds a step."""
 EYE_JOINTS: Final = (23, 24)
 """The eyes."""
 MOUTH_PARTS: Final = ("mouth_inner", "tongue", "teeth")
@@ -88,6 +90,7 @@ class JointModel(nn.Module):
         slow[FIRST_HAND:] = HAND_SHARE
         self._turn_share = slow
         self._rig = avatar.rig
+        self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
         main = main_joints(avatar)
         names = [part_of_joint(name) for name in JOINT_NAMES]
         hand_joints = [joint for joint, name in enumerate(names) if name.endswith("hand")]
@@ -133,7 +136,7 @@ class JointModel(nn.Module):
         """
         exact = self._exact(frame)
         offset = self._offset(frame, still) if refine and exact is None else None
-        flesh, bones = self._bent(self._params(frame, row))
+        flesh, bones = self._bent_once(frame, row)
         paint = self._paint(frame)
         camera = frame.picture.camera
 
@@ -164,9 +167,9 @@ class JointModel(nn.Module):
             **self._roughness(offset),
         )
 
-    def look_at_patch(self, frame: Frame, *, threads: int) -> JointState:
+    def look_at_patch(self, frame: Frame, row: int, *, threads: int) -> JointState:
         """Draw the face's patch, once more with its texture frozen: the shape must explain it."""
-        flesh, bones = self._bent(frame.params)
+        flesh, bones = self._bent_once(frame, row)
         paint = self._paint(frame)
         cloud = self._pose(flesh, bones, None, paint, threads)
         camera = frame.picture.camera
@@ -298,10 +301,19 @@ class JointModel(nn.Module):
 
     def _params(self, frame: Frame, row: int) -> BodyParams:
         """Give the frame's pose as it is believed by now."""
-        if frame.is_photo or not self.turns.requires_grad:
-            return frame.params
         turned = frame.params.full_pose + self.turns[row] * self._turn_share
         return frame.params.with_full_pose(turned)
+
+    def _bent_once(self, frame: Frame, row: int) -> tuple[Tensor, Tensor]:
+        """Bend the body, or remember how it was bent where the pose is believed as it is."""
+        if self.turns.requires_grad and not frame.is_photo:
+            return self._bent(self._params(frame, row))
+        if row not in self._remembered:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            with torch.no_grad():
+                self._remembered[row] = self._bent(frame.params)
+        return self._remembered[row]
 
     def _bent(self, params: BodyParams) -> tuple[Tensor, Tensor]:
         identity = self.avatar.identity

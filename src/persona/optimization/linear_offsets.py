@@ -41,11 +41,13 @@ def fit_correctives(
     known, told = (features - still).double(), offsets.flatten(1).double()
     owners, of_node = joints.unique(return_inverse=True)
     audible = heard(owners, with_rates=features.shape[1] > POSE_COUNT)
-    weights = torch.zeros(known.shape[1], *offsets.shape[1:], dtype=torch.float64)
+    weights = torch.zeros(
+        known.shape[1], *offsets.shape[1:], dtype=torch.float64, device=known.device
+    )
     for owner in range(len(owners)):
         use, ids = audible[owner].nonzero()[:, 0], (of_node == owner).nonzero()[:, 0]
         mine = known[:, use]
-        price = RIDGE * len(known) * torch.eye(len(use), dtype=torch.float64)
+        price = RIDGE * len(known) * torch.eye(len(use), dtype=torch.float64, device=known.device)
         answer = mine.T @ told.unflatten(1, (-1, 3))[:, ids].flatten(1)
         found = torch.linalg.solve(mine.T @ mine + price, answer)
         weights[use[:, None], ids[None]] = found.unflatten(1, (-1, 3))

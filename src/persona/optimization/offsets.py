@@ -11,6 +11,7 @@ from persona.avatar.cloth import Cloth, predict_clip
 from persona.avatar.correctives import Correctives
 from persona.avatar.rates import at_rest, joint_rates
 from persona.core.errors import InputError, OptimizationError
+from persona.core.moving import moved
 from persona.core.seeds import Seeds
 from persona.optimization.deformer import Deformer, DeformerConfig
 from persona.optimization.linear_offsets import fit_correctives
@@ -183,7 +184,7 @@ def know_offsets(
 
 def still_features(network: Deformer, photo: BodyParams) -> Float[Tensor, "1 f"]:
     """Describe the photo's pose at rest to a network."""
-    return network.features(one_frame(photo), at_rest())
+    return network.features(one_frame(photo), moved(at_rest(), photo.transl.device))
 
 
 def finish_cloth(

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from persona.avatar.avatar import Avatar
 from persona.kernels import project_gaussians, rasterize
+from persona.optimization.facing import COLOR_FACING
 from persona.optimization.joint_frames import Frame
-from persona.optimization.visibility import COLOR_FACING
 
 LEAST_SHOWN: Final = 0.03
 """Share of a Gaussian's own weight that must reach the photo for it to be part of the photo."""

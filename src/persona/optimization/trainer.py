@@ -13,9 +13,10 @@ from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
 from persona.kernels import project_oriented, rasterize
 from persona.optimization.cloud import PhotoCloud
+from persona.optimization.facing import COLOR_FACING, GEOMETRY_FACING
 from persona.optimization.limbs import Limb
 from persona.optimization.objective import PHOTO_TERMS, State, evaluate_terms
-from persona.optimization.visibility import COLOR_FACING, GEOMETRY_FACING, Visibility
+from persona.optimization.visibility import Visibility
 
 TIE_NEIGHBORS = 6
 """Neighbours a Gaussian is tied to."""

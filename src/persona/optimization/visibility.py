@@ -15,12 +15,8 @@ from persona.records.observation import Part
 
 SEEN_FACING = 0.42
 """Least cosine between normal and view at which a pixel's colour is believed [-]."""
-GEOMETRY_FACING = -0.1
-"""Least cosine at which the outline may still move a Gaussian."""
 RIM_FACING = -0.7
 """Least cosine at which a Gaussian at the mask's edge still shapes the outline [-]."""
-COLOR_FACING = 0.2
-"""Least cosine at which pixels may still colour a Gaussian."""
 DEPTH_SLACK = 0.02
 """A Gaussian this far behind the nearest surface is hidden [m]."""
 STEP_PX = 4
