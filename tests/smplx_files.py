@@ -203,5 +203,6 @@ def _coarser(vertices, faces, regions):
     place = np.full(len(vertices), -1)
     place[kept] = np.arange(VERTICES)
     found = place[np.array(left)]
-    assert found.shape == (FACES, 3) and found.min() >= 0
+    assert found.shape == (FACES, 3)
+    assert found.min() >= 0
     return kept, found

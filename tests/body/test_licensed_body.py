@@ -212,7 +212,7 @@ def test_numbers_that_are_none_are_refused(folder):
     bad = arrays["posedirs"].copy()
     bad[3, 1, 5] = np.nan
     path = smplx_files.write_npz(folder / "nan.npz", arrays | {"posedirs": bad})
-    with pytest.raises(FileFormatError, match="posedirs .* not finite"):
+    with pytest.raises(FileFormatError, match=r"posedirs .* not finite"):
         load_body(path)
     path = smplx_files.write_npz(folder / "shares.npz", arrays | {"weights": 2 * arrays["weights"]})
     with pytest.raises(FileFormatError, match="sums to 2"):

@@ -20,12 +20,15 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 MOST_ARRAYS: Final = 4096
 """Arrays that one file may hold."""
+MOST_AXES: Final = 8
+MOST_ENTRIES: Final = 10_000_000
+"""Entries of a sparse matrix, written out; a regressor of joints has 576,125."""
 DEEPEST: Final = 16
 """Levels of dictionaries inside each other."""
 LONGEST_NAME: Final = 200
@@ -65,7 +68,7 @@ class Type:
         """Give NumPy's own."""
         if self.holds_objects:
             raise Refused("an array of objects")
-        return np.dtype(self.code).newbyteorder(self.order)
+        return np.dtype(self.order + self.code)
 
 
 class Array:
@@ -101,16 +104,10 @@ class Sparse:
 
     def dense(self) -> np.ndarray:
         """Write all entries out, with bounds checked by hand."""
-        shape = self.state.get("_shape", self.state.get("shape"))
-        data, places, starts = (plain(self.state.get(k)) for k in ("data", "indices", "indptr"))
-        if not (
-            isinstance(shape, tuple)
-            and len(shape) == 2
-            and all(isinstance(n, int) and 0 < n <= 100_000 for n in shape)
-            and shape[0] * shape[1] <= 10_000_000
-            and all(isinstance(a, np.ndarray) and a.ndim == 1 for a in (data, places, starts))
-        ):
-            raise Refused("a sparse matrix that is damaged")
+        shape = counts(self.state.get("_shape", self.state.get("shape")))
+        if len(shape) != 2 or not 0 < math.prod(shape) <= MOST_ENTRIES:
+            raise Refused("a sparse matrix that is too large")
+        data, places, starts = (row_of(self.state.get(k)) for k in ("data", "indices", "indptr"))
         major, minor = shape if self.by_rows else shape[::-1]
         places, starts = places.astype(np.int64), starts.astype(np.int64)
         sound = len(starts) == major + 1 and len(data) == len(places) == starts[-1]
@@ -152,20 +149,25 @@ class Storage:
 
 def array_of(data: object, dtype: np.dtype[Any], shape: object, *, fortran: bool) -> np.ndarray:
     """Read bytes as an array of exactly that size."""
-    if not isinstance(shape, tuple) or not all(
-        isinstance(n, int) and 0 <= n < 1 << 40 for n in shape
-    ):
-        raise Refused("an array whose shape is no shape")
-    count = math.prod(shape)
+    sizes = counts(shape)
+    count = math.prod(sizes)
     if not isinstance(data, bytes | memoryview | bytearray) or (
         len(data) != count * dtype.itemsize
     ):
         raise Refused(f"an array of {count} numbers whose bytes are not as many")
-    return np.frombuffer(data, dtype, count).reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(data, dtype, count).reshape(sizes, order="F" if fortran else "C")
+
+
+def row_of(value: object) -> np.ndarray:
+    """Give the numbers of a stand-in that is one row of them."""
+    found = plain(value)
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
+        raise Refused("a sparse matrix that is damaged")
+    return found
 
 
 def reconstruct(_kind: object = None, *_: object) -> Array:
-    """Stand for NumPy's and copyreg's ways to begin an array."""
+    """Stand for NumPy's way to begin an array."""
     return Array()
 
 
@@ -191,6 +193,13 @@ def encode(text: object, encoding: object = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def no_bytes(*args: object) -> bytes:
+    """Stand for `bytes`, which protocol 2 calls for none at all."""
+    if args:
+        raise Refused("bytes made of something else")
+    return b""
+
+
 def table(*args: object) -> dict[object, object]:
     """Stand for dictionaries of other kinds; what they hold comes afterwards."""
     rows = args[0] if args and isinstance(args[0], list | tuple) else ()
@@ -199,23 +208,28 @@ def table(*args: object) -> dict[object, object]:
 
 def tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> object:
     """Stand for `torch._utils._rebuild_tensor_v2`: a view of a storage, with bounds checked."""
-    shape = (size, stride)
-    if not (
-        isinstance(storage, np.ndarray)
-        and isinstance(offset, int)
-        and all(isinstance(t, tuple) and all(isinstance(n, int) for n in t) for t in shape)
-        and len(size) == len(stride) <= 8  # type: ignore[arg-type]
-        and min((offset, *size, *stride)) >= 0  # type: ignore[misc]
-    ):
+    if not isinstance(storage, np.ndarray) or not isinstance(offset, int) or offset < 0:
         raise Refused("a tensor without a storage")
-    count = math.prod(size)  # type: ignore[arg-type]
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))  # type: ignore
-    if count > len(storage) or (count and last >= len(storage)):
-        raise Refused("a tensor that is larger than its storage")
+    shape, steps = counts(size), counts(stride)
+    if len(shape) != len(steps):
+        raise Refused("a tensor without a shape")
+    count = math.prod(shape)
     if not count:
-        return np.zeros(size, storage.dtype)  # type: ignore[arg-type]
-    steps = [s * storage.itemsize for s in stride]  # type: ignore[union-attr]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, steps)  # type: ignore[arg-type]
+        return np.zeros(shape, storage.dtype)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+    if count > len(storage) or last >= len(storage):
+        raise Refused("a tensor that is larger than its storage")
+    strides = [step * storage.itemsize for step in steps]
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides)
+
+
+def counts(value: object) -> tuple[int, ...]:
+    """Give a shape, or steps, when they are such."""
+    found = value if isinstance(value, tuple) else ()
+    whole = tuple(n for n in found if isinstance(n, int) and 0 <= n < 1 << 40)
+    if not isinstance(value, tuple) or len(whole) != len(found) or len(found) > MOST_AXES:
+        raise Refused("an array whose shape is no shape")
+    return whole
 
 
 def parameter(data: object = None, *_: object) -> object:
@@ -224,7 +238,7 @@ def parameter(data: object = None, *_: object) -> object:
 
 
 BEGINNERS: Final[tuple[Callable[..., object], ...]] = (
-    *(reconstruct, begin, scalar, encode, table, tensor, parameter, Type),
+    *(reconstruct, begin, scalar, encode, no_bytes, table, tensor, parameter, Type),
     *(Sparse, SparseRows, Holder, Wrapper),
 )
 """What a pickle may call."""
@@ -246,6 +260,7 @@ ALLOWED: Final[dict[tuple[str, str], object]] = {
     ("_codecs", "encode"): encode,
     **{(m, "object"): None for m in ("__builtin__", "builtins")},
     **{(m, "dict"): table for m in ("__builtin__", "builtins")},
+    **{(m, "bytes"): no_bytes for m in ("__builtin__", "builtins")},
     ("collections", "OrderedDict"): table,
     ("collections", "defaultdict"): table,
     **{(f"scipy.sparse.{m}", "csc_matrix"): Sparse for m in ("csc", "_csc")},
@@ -260,10 +275,15 @@ ALLOWED: Final[dict[tuple[str, str], object]] = {
 """Exactly what a pickle may name, and what stands for it."""
 
 
-class Reader(pickle._Unpickler):  # type: ignore[name-defined]
+PYTHONS_OWN: Any = pickle._Unpickler
+"""The one written in Python, whose instructions can be replaced."""
+
+
+class Reader(PYTHONS_OWN):
     """Python's own unpickler, with every way to call something narrowed to `BEGINNERS`."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(PYTHONS_OWN.dispatch)
+    stack: list[Any]
 
     def __init__(self, file: Any, storages: Callable[[object], object] | None = None) -> None:
         super().__init__(file, encoding="latin1")
@@ -326,15 +346,13 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined]
     def _following(self, state: dict[object, object]) -> np.ndarray:
         """Read the bytes that joblib writes after its note."""
         kind, shape = state.get("dtype"), state.get("shape")
-        if not isinstance(kind, Type) or not isinstance(shape, tuple):
+        if not isinstance(kind, Type):
             raise Refused("an array without a type")
         dtype = kind.dtype()
         if state.get("numpy_array_alignment_bytes") is not None:
             padding = self.file.read(1)
             self.file.read(padding[0] if padding else 0)
-        if not all(isinstance(n, int) and 0 <= n < 1 << 40 for n in shape):
-            raise Refused("an array whose shape is no shape")
-        data = self.file.read(math.prod(shape) * dtype.itemsize)
+        data = self.file.read(math.prod(counts(shape)) * dtype.itemsize)
         return array_of(data, dtype, shape, fortran=state.get("order") == "F")
 
 
@@ -440,7 +458,7 @@ def main(memory: int, seconds: int, most: int, wanted: list[str]) -> None:
     limit(memory, seconds)
     try:
         data = mmap.mmap(sys.stdin.fileno(), 0, access=mmap.ACCESS_READ)
-        value = read_zip(data, most) if data[:4] == b"PK\x03\x04" else Reader(data).load()
+        value = read_zip(sys.stdin.buffer, most) if data[:2] == b"PK" else Reader(data).load()
         arrays = chosen(value, set(wanted), most)
     except Refused as error:
         return answer({"refused": str(error)}, [])
