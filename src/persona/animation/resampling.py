@@ -150,13 +150,13 @@ def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
     low = times.floor().long().clamp(0, last)
     high = (low + 1).clamp(max=last)
     share = (times - low).to(params.transl.dtype)
-    return _mix(_pick(params, low), _pick(params, high), share)
+    return mix_frames(_pick(params, low), _pick(params, high), share)
 
 
 def _between(start: BodyParams, end: BodyParams, shares: Float[Tensor, " m"]) -> BodyParams:
     """Give poses at ``shares`` of the way from one to the other, eased."""
     count = shares.shape[0]
-    return _mix(_held(start, count), _held(end, count), ease(shares, 0.0, 1.0))
+    return mix_frames(_held(start, count), _held(end, count), ease(shares, 0.0, 1.0))
 
 
 def _held(params: BodyParams, steps: int) -> BodyParams:
@@ -165,7 +165,8 @@ def _held(params: BodyParams, steps: int) -> BodyParams:
     return _pick(lifted, torch.zeros(steps, dtype=torch.int64))
 
 
-def _mix(start: BodyParams, end: BodyParams, share: Float[Tensor, " m"]) -> BodyParams:
+def mix_frames(start: BodyParams, end: BodyParams, share: Float[Tensor, " m"]) -> BodyParams:
+    """Go a share of the way from each frame to its partner: rotations the shorter way."""
     pose = slerp(
         axis_angle_to_quaternion(start.full_pose),
         axis_angle_to_quaternion(end.full_pose),

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from persona.animation.formats.joint_map import JointMap
 from persona.animation.formats.joint_names import match_joints
 from persona.animation.formats.skeleton_clip import SkeletonClip
 from persona.animation.formats.world_axes import find_up, turn_to_y_up
@@ -62,7 +63,13 @@ class Retargeted:
     """SMPL-X name to place in the other skeleton."""
 
 
-def retarget(clip: SkeletonClip, *, up: str | None = None, name: str = "motion") -> Retargeted:
+def retarget(
+    clip: SkeletonClip,
+    *,
+    up: str | None = None,
+    name: str = "motion",
+    joint_map: JointMap | None = None,
+) -> Retargeted:
     """Give the motion of another skeleton to the mean body.
 
     Directions of limbs and fingers are the other's; trunk and head turn as the other's do from
@@ -72,17 +79,18 @@ def retarget(clip: SkeletonClip, *, up: str | None = None, name: str = "motion")
         clip: The other skeleton, moving.
         up: One of `world_axes.AXES`; None finds out.
         name: What to call the motion.
+        joint_map: Which joints are which, before their names are asked.
 
     Raises:
         InputError: The names of the joints are not those of a person as we know them.
     """
-    joints = match_joints(clip.names)
+    joints = _mapped(clip, joint_map or {})
     missing = [wanted for wanted in NEEDED if wanted not in joints]
     if missing:
         raise InputError(
             f"{name} has no joints that could be {', '.join(missing)}",
             why=f"its {len(clip.names)} joints are {', '.join(clip.names[:12])}, ...",
-            fix="name the joints as Mixamo, Rokoko, CMU, VRM or SMPL-X do",
+            fix="say which they are in a TOML file, --joint-map FILE.toml (docs/motions.md)",
         )
     start = _reference_frames(clip)
     clip = clip.cut(start)
@@ -120,6 +128,29 @@ def retarget(clip: SkeletonClip, *, up: str | None = None, name: str = "motion")
     return Retargeted(
         motion=Motion(params=params, fps=clip.fps, name=name), facts=facts, joints=joints
     )
+
+
+def _mapped(clip: SkeletonClip, joint_map: JointMap) -> dict[str, int]:
+    """Find joints by the map, and those that it does not speak of by their names.
+
+    Raises:
+        InputError: The map speaks of a joint that the skeleton lacks.
+    """
+    strange = [theirs for theirs in joint_map.values() if theirs and theirs not in clip.names]
+    if strange:
+        raise InputError(
+            f"the joint map names {', '.join(strange[:5])}",
+            why=f"the skeleton's {len(clip.names)} joints are {', '.join(clip.names[:40])}",
+            fix="write their names as the file does",
+        )
+    taken = set(joint_map.values())
+    found = {
+        ours: place
+        for ours, place in match_joints(clip.names).items()
+        if ours not in joint_map and clip.names[place] not in taken
+    }
+    mapped = {ours: clip.names.index(theirs) for ours, theirs in joint_map.items() if theirs}
+    return found | mapped
 
 
 def _reference_frames(clip: SkeletonClip) -> int:

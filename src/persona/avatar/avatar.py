@@ -12,7 +12,7 @@ from persona.avatar.appearance import Appearance, split_light
 from persona.avatar.binding import Binding
 from persona.avatar.cloth import Cloth
 from persona.avatar.posing import CanonicalGaussians, puppet_of, puppet_pose, rig_of
-from persona.body import SmplxBody, load_body
+from persona.body import SmplxBody, body_of
 from persona.core.moving import moved
 from persona.geometry.cameras import Camera, photo_camera
 from persona.kernels import PosedPicture, Puppet, Rig, bend_puppet, draw_posed, pose_gaussians
@@ -85,8 +85,13 @@ class Avatar:
 
     @cached_property
     def body(self) -> SmplxBody:
-        """The body file the avatar stands on, where the avatar is."""
-        device, body = self.canonical.means.device, load_body()
+        """The body the avatar stands on, where the avatar is.
+
+        Raises:
+            InputError: It is a licensed one that was not given; the text says which.
+        """
+        device = self.canonical.means.device
+        body = body_of(self.identity.body_name, self.identity.body_digest)
         return body if device.type == "cpu" else body.to(device)
 
     @cached_property
@@ -222,14 +227,21 @@ class Avatar:
         save_record(Path(folder) / RECORD_NAME, self)
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Avatar":
+    def load(cls, folder: Path | str, *, body: Path | None = None) -> "Avatar":
         """Read what `save` wrote.
+
+        Args:
+            folder: Where it is.
+            body: The user's own body file, for an avatar that stands on one; None looks among
+                those that are loaded, then where ``PERSONA_BODY`` says.
 
         Raises:
             FileFormatError: The files are missing, damaged, or no avatar.
+            InputError: It stands on a licensed body that is not there; the text says which.
         """
         from persona.avatar.integrity import check_avatar
 
         avatar = load_record(Path(folder) / RECORD_NAME, cls)
+        body_of(avatar.identity.body_name, avatar.identity.body_digest, path=body)
         check_avatar(avatar)
         return avatar

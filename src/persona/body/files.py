@@ -3,6 +3,7 @@
 import ast
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,9 @@ NUMBER_KINDS: Final = "biufU"
 """Booleans, integers, floats and text; never objects."""
 
 
-def read_arrays(path: Path, *, most: int = MAX_TOTAL_BYTES) -> Arrays:
+def read_arrays(
+    path: Path, *, most: int = MAX_TOTAL_BYTES, names: Collection[str] | None = None
+) -> Arrays:
     """Read the numeric arrays of an npz; arrays of Python objects are left where they are.
 
     Nothing is unpacked before the sizes in the zip directory, and then those in each array's own
@@ -32,6 +35,7 @@ def read_arrays(path: Path, *, most: int = MAX_TOTAL_BYTES) -> Arrays:
     Args:
         path: The file.
         most: Bytes that it may unpack to.
+        names: Arrays to read; the others are not unpacked. None reads all.
 
     Raises:
         FileFormatError: Not an npz, damaged, or too large to be a body or a motion.
@@ -39,7 +43,11 @@ def read_arrays(path: Path, *, most: int = MAX_TOTAL_BYTES) -> Arrays:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(path, archive.infolist(), most)
-            found = {info.filename: _read_array(path, archive, info) for info in archive.infolist()}
+            found = {
+                info.filename: _read_array(path, archive, info)
+                for info in archive.infolist()
+                if names is None or info.filename.removesuffix(".npy") in names
+            }
     except FileNotFoundError as error:
         raise FileFormatError(
             f"{path} does not exist",

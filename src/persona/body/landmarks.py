@@ -10,6 +10,8 @@ from torch import Tensor
 
 from persona.body.files import Arrays
 from persona.body.skeleton import JOINT_IDS
+from persona.core.checks import check_shape
+from persona.core.errors import FileFormatError
 
 POSE_JOINTS: Final[dict[int, int]] = (
     {
@@ -33,6 +35,8 @@ POSE_JOINTS: Final[dict[int, int]] = (
 )
 """MediaPipe Pose landmarks that are joints: landmark -> joint. The rest lie on the skin."""
 
+FACE51_COUNT: Final = 51
+"""Landmarks of the face in SMPL-X files: 300-W without the jaw line."""
 HAND_FINGERS: Final = ("thumb", "index", "middle", "ring", "pinky")
 """MediaPipe Hands lists four points per finger in this order, after the wrist."""
 
@@ -125,9 +129,9 @@ def _gather(
 
 
 def landmarks_from(arrays: Arrays) -> Landmarks:
-    """Read the correspondences from a body file's arrays."""
+    """Read the correspondences from a body file's arrays, the 51 of SMPL-X files among them."""
     return Landmarks(
-        face51=_read(arrays, "face51"),
+        face51=_read(arrays, "face51") if "face51_ids" in arrays else _smplx51(arrays),
         contour17=_read(arrays, "contour17"),
         mediapipe_face=_read(arrays, "mediapipe_face"),
         mediapipe_face_spread=torch.from_numpy(
@@ -139,10 +143,31 @@ def landmarks_from(arrays: Arrays) -> Landmarks:
     )
 
 
+def _smplx51(arrays: Arrays) -> SurfacePoints:
+    """Read the landmarks that SMPL-X files name by triangle."""
+    if not {"lmk_faces_idx", "lmk_bary_coords"} <= set(arrays):
+        return _none()
+    faces = torch.from_numpy(arrays["f"].astype("int64"))
+    ids = torch.from_numpy(arrays["lmk_faces_idx"].astype("int64")).reshape(-1)
+    shares = torch.from_numpy(arrays["lmk_bary_coords"].astype("float32"))
+    check_shape("lmk_bary_coords", shares, (len(ids), 3))
+    if len(ids) != FACE51_COUNT or int(ids.min()) < 0 or int(ids.max()) >= len(faces):
+        raise FileFormatError(
+            f"lmk_faces_idx names {len(ids)} triangles up to {int(ids.max()) if len(ids) else 0}",
+            why=f"SMPL-X has {FACE51_COUNT} landmarks of the face on its {len(faces)} triangles",
+            fix="fetch the body file again; it is damaged",
+        )
+    return SurfacePoints(torch.arange(17, 17 + FACE51_COUNT), faces[ids], shares)
+
+
+def _none() -> SurfacePoints:
+    nothing = torch.zeros(0, 3)
+    return SurfacePoints(torch.zeros(0, dtype=torch.int64), nothing.long(), nothing)
+
+
 def _read(arrays: Arrays, name: str) -> SurfacePoints:
     if f"{name}_ids" not in arrays:
-        nothing = torch.zeros(0, 3)
-        return SurfacePoints(torch.zeros(0, dtype=torch.int64), nothing.long(), nothing)
+        return _none()
     return SurfacePoints(
         torch.from_numpy(arrays[f"{name}_ids"].astype("int64")),
         torch.from_numpy(arrays[f"{name}_triangles"].astype("int64")),

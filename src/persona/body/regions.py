@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from persona.body.files import Arrays
@@ -82,22 +82,21 @@ class Regions:
         return marks
 
 
-def regions_from(arrays: Arrays, weights: Tensor) -> Regions:
-    """Read labels and sets from a body file; without labels, joints say what is what."""
-    if "part_ids" in arrays:
-        names = [str(name) for name in arrays["part_names"]]
-        order = torch.tensor([PART_IDS[name] for name in names])
-        parts = order[torch.from_numpy(arrays["part_ids"].astype("int64"))]
-    else:
-        by_joint = torch.tensor([PART_IDS[part_of_joint(name)] for name in JOINT_NAMES])
-        parts = by_joint[weights.argmax(1)]
-    sets = {}
-    if "region_names" in arrays:
-        starts = arrays["region_starts"].astype("int64")
-        ids = torch.from_numpy(arrays["region_vertices"].astype("int64"))
-        for name, a, b in zip(arrays["region_names"], starts[:-1], starts[1:], strict=True):
-            sets[str(name)] = ids[int(a) : int(b)]
-    return Regions(part_ids=parts, sets=sets)
+def regions_by_joints(weights: Float[Tensor, "v 55"]) -> Regions:
+    """Let the joint that carries most of a vertex say which part it is; there are no sets."""
+    by_joint = torch.tensor([PART_IDS[part_of_joint(name)] for name in JOINT_NAMES])
+    return Regions(part_ids=by_joint[weights.argmax(1)], sets={})
+
+
+def regions_from(arrays: Arrays) -> Regions:
+    """Read labels and sets from the open body's arrays."""
+    names = [str(name) for name in arrays["part_names"]]
+    order = torch.tensor([PART_IDS[name] for name in names])
+    parts = order[torch.from_numpy(arrays["part_ids"].astype("int64"))]
+    starts = arrays["region_starts"].astype("int64")
+    ids = torch.from_numpy(arrays["region_vertices"].astype("int64"))
+    spans = zip(arrays["region_names"], starts[:-1], starts[1:], strict=True)
+    return Regions(part_ids=parts, sets={str(name): ids[int(a) : int(b)] for name, a, b in spans})
 
 
 def _unknown(kind: str, name: str, known: tuple[str, ...]) -> InputError:

@@ -14,6 +14,7 @@ from persona.body.correctives import (
     pose_correctives,
 )
 from persona.body.face_units import FaceUnits
+from persona.body.hand_pca import HandPca
 from persona.body.landmarks import Landmarks
 from persona.body.regions import Regions
 from persona.body.skeleton import PARENTS, bone_group_matrix
@@ -101,6 +102,10 @@ class SmplxBody:
     """The vertex on the other side, for each vertex of the whole body; empty when unknown."""
     digest: str
     """SHA-256 of the file, hexadecimal."""
+    name: str = "open_body"
+    """What avatars call it: the file's name without its ending."""
+    hands: HandPca
+    """Hands by principal components; empty for a file without."""
 
     @property
     def vertex_count(self) -> int:

@@ -19,6 +19,8 @@ class Args:
 
     avatar: Annotated[Path, tyro.conf.Positional]
     """The avatar, NAME.persona."""
+    body: Path | None = None
+    """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
     """The table to write, .md."""
     seed: int = 0
@@ -41,7 +43,7 @@ def run(args: Args) -> int:
             why="the table is written as Markdown",
             fix="let --out end in .md",
         )
-    avatar = Avatar.load(args.avatar)
+    avatar = Avatar.load(args.avatar, body=args.body)
     outfit = outfit_of(args.avatar)
     stage, voice = SynthesizeFrames(), current()
     with voice.stage("simulate", steps=stage.steps(avatar)) as bar:

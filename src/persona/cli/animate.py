@@ -30,6 +30,8 @@ class Args:
 
     avatar: Annotated[Path, tyro.conf.Positional]
     """The avatar, NAME.persona."""
+    body: Path | None = None
+    """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
     """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
     motion: str = "walk"
@@ -78,7 +80,7 @@ def run(args: Args) -> int:
     from persona.avatar.avatar import Avatar
 
     light = light_from(args.light)
-    avatar = Avatar.load(args.avatar)
+    avatar = Avatar.load(args.avatar, body=args.body)
     motion = _motion(args, avatar)
     view: View = args.camera
     # In front of a picture only a camera that stands still looks right.

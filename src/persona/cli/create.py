@@ -31,6 +31,9 @@ class Args:
     """Go on when part of the person is missing, and say in the report what was invented."""
     garments: Path | None = None
     """TOML file that corrects the guess about the clothes: an avatar's garments.toml, mended."""
+    body: Path | None = None
+    """Your own SMPL-X file to stand on: SMPLX_NEUTRAL, _MALE or _FEMALE, .npz or .pkl. Left out, it
+    is what PERSONA_BODY names, else the open body. The avatar then needs the same file."""
     generator: Literal["physics", "none"] | None = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
     none: they follow the skin, a minute sooner. Left out, it is physics, but none for drafts."""
@@ -50,6 +53,7 @@ def run(args: Args) -> int:
         allow_partial=args.allow_partial,
         garments=args.garments,
         generator=args.generator,
+        body=args.body,
     )
     voice = current()
     for warning in avatar.warnings:

@@ -25,13 +25,14 @@ class Args:
     """What `persona motion` takes."""
 
     task: Annotated[Literal["convert", "info", "coverage", "check"], tyro.conf.Positional]
-    """convert IN OUT: read a motion of any known format, write it in another.
+    """convert IN OUT: read a motion of any known format, write it in another; of several IN, each
+    flows into the next (--blend).
     info IN: what a file holds, and what was detected or assumed about it.
     coverage: how far and how fast all motions together turn each joint, against what people can.
     check: of each motion, feet on the floor, joints, accelerations and balance on the mean body."""
     motions: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, folders of JSON; for
-    coverage and check, left out, all that are built in."""
+    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, .amc, .vrma, .pt (GVHMR),
+    .pkl (WHAM), folders of JSON; for coverage and check, left out, all that are built in."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float | None = None
@@ -45,6 +46,13 @@ class Args:
     """Upward axis of the file; left out, it is detected and stated."""
     feet: Literal["auto", "lock", "keep"] = "auto"
     """Whether standing feet are held where they stand; auto does so for other skeletons."""
+    joint_map: Path | None = None
+    """TOML file that says which joints of a strange skeleton are which of SMPL-X's: [joints], then
+    lines such as left_hip = "Bone.012"."""
+    person: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Which person in a file of WHAM, counted from 1; left out, who is there longest."""
+    blend: float = 0.4
+    """How long one motion takes to become the next, where convert is given several [s]."""
     start: float = 0.0
     """Where convert begins [s]."""
     end: float | None = None
@@ -70,43 +78,53 @@ def run(args: Args) -> int:
 
 def _exchange(args: Args) -> int:
     """Read one file, say what was found, and write it where asked."""
-    wanted = 2 if args.task == "convert" else 1
-    if len(args.motions) != wanted:
+    several = args.task == "convert"
+    if len(args.motions) < 2 if several else len(args.motions) != 1:
         raise InputError(
             f"persona motion {args.task} was given {len(args.motions)} files",
-            why="it takes IN and OUT" if wanted == 2 else "it takes one",
-            fix=f"persona motion {args.task} walk.bvh" + (" walk.npz" if wanted == 2 else ""),
+            why="it takes IN and OUT" if several else "it takes one",
+            fix=f"persona motion {args.task} walk.bvh" + (" walk.npz" if several else ""),
         )
+    from persona.animation.blending import blend
     from persona.animation.exchange import save_motion
     from persona.animation.resampling import resample, trim
 
-    found = _opened(args)
+    found = _opened(args, args.motions[0])
     motion = found.motion
+    for name in args.motions[1:-1]:
+        motion = blend(motion, _opened(args, name).motion, seconds=args.blend)
     said = {"format": found.format, **found.facts}
     said |= {"frames": motion.frame_count, "seconds": round(motion.duration, 3)}
     if args.task == "convert":
         motion = trim(motion, start=args.start, end=args.end)
         if args.fps is not None:
             motion = resample(motion, fps=args.fps)
-        out = Path(args.motions[1])
+        out = Path(args.motions[-1])
         kind = save_motion(motion, out, kind=args.format)
         said |= {"out": out, "written": f"{kind}, {motion.frame_count} frames at {motion.fps:g}"}
     current().result(said)
     return 0
 
 
-def _opened(args: Args) -> "MotionFile":
+def _opened(args: Args, name: str) -> "MotionFile":
     """Read the file, or compose the built-in motion, that is to be converted."""
     from persona.animation.choice import motion_from
     from persona.animation.clips import CLIPS
     from persona.animation.exchange import open_motion
+    from persona.animation.formats.joint_map import read_joint_map
     from persona.animation.formats.reading import MotionFile
 
-    name = args.motions[0]
     if name in CLIPS:
         motion = motion_from(name, speed=args.speed, fps=args.fps or DEFAULT_FPS)
         return MotionFile(motion=motion, format="built in", facts={"fps": f"{motion.fps:g}"})
-    return open_motion(Path(name), fps=args.source_fps, up=args.up, feet=args.feet)
+    return open_motion(
+        Path(name),
+        fps=args.source_fps,
+        up=args.up,
+        feet=args.feet,
+        joint_map=None if args.joint_map is None else read_joint_map(args.joint_map),
+        person=args.person,
+    )
 
 
 def _print_coverage(motions: "list[Motion]") -> None:

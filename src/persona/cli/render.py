@@ -27,6 +27,8 @@ class Args:
 
     avatar: Annotated[Path, tyro.conf.Positional]
     """The avatar, NAME.persona."""
+    body: Path | None = None
+    """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
     """The picture to write, .png."""
     pose: str = "photo"
@@ -54,7 +56,7 @@ def run(args: Args) -> int:
     from persona.rendering import render
 
     light = light_from(args.light)
-    avatar = Avatar.load(args.avatar)
+    avatar = Avatar.load(args.avatar, body=args.body)
     with torch.no_grad():
         gaussians = lit(avatar, light).pose(_pose(args, avatar))
         drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]

