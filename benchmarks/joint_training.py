@@ -24,11 +24,11 @@ from persona.bench.scenes import body_avatar
 from persona.core.moving import moved
 from persona.optimization.joint import JointConfig, train_jointly
 from persona.optimization.offsets import one_frame
-from persona.records.frame_set import PHOTO, Clip, FrameSet, Picture, picture_from
+from persona.records.frame_set import PHOTO, Clip, FrameSet, Picture
 from persona.records.motion import Motion
 from persona.records.observation import Part
-from persona.rendering import render
 from persona.rendering.camera_paths import fit_camera
+from persona.synthesis.physics.pictures import take_picture
 
 PICTURES = 16
 """Generated pictures; more change nothing but memory."""
@@ -57,19 +57,7 @@ def seen(avatar: Avatar, motion: Motion, frame: int, size: int, *, face: bool = 
         height=FACE_PX if face else size,
         yaw=(frame % 4) * math.pi / 2,
     )
-    labels = torch.nn.functional.one_hot(avatar.parts, len(Part)).float()
-    drawn = render(posed, camera, extra_features=labels)
-    solid = drawn.alpha > 0.5
-    unit = torch.nn.functional.normalize(drawn.normal, dim=-1)
-    return picture_from(
-        frame,
-        camera,
-        drawn.color / drawn.alpha.clamp(min=1 / 255)[..., None],
-        drawn.alpha,
-        depth=torch.where(solid, drawn.depth, 0.0),
-        normal=torch.where(solid[..., None], unit, 0.0),
-        parts=torch.where(solid, drawn.extra.argmax(-1), 0),
-    )
+    return take_picture(posed, avatar.parts, camera, frame=frame)
 
 
 def frames_of(avatar: Avatar, size: int) -> FrameSet:

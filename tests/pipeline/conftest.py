@@ -85,6 +85,7 @@ class CountingStages:
             optimize=self._optimize,
             synthesize=None,
             learn=CountingLearner(self),
+            refine=None,
             measure=lambda avatar, photo, observation: self._answer(
                 "measure", Measured(numbers={"psnr_db": 31.5, "iou": 0.5})
             ),

@@ -11,10 +11,12 @@ from persona.animation.player import baked_offsets, draw
 from persona.avatar import Avatar
 from persona.avatar.avatar import neutral_vertices
 from persona.optimization.deformer import DeformerConfig
+from persona.optimization.joint import JointConfig
 from persona.optimization.offsets import OffsetsConfig
 from persona.pipeline.ablate import FULL, VARIANTS, ablate_cloth, table_of
 from persona.pipeline.create import create
 from persona.pipeline.dressed_motion import LearnCloth, SynthesizeFrames
+from persona.pipeline.refined import RefineJointly
 from persona.records.observation import Part
 from persona.records.outfit import Outfit
 from persona.synthesis.physics.frames import GeneratePhysics, PhysicsConfig
@@ -133,10 +135,14 @@ def test_creating_an_avatar_teaches_it(short, counting, outfit, stage, tmp_path)
         sew=lambda observation, fit, wardrobe: outfit,
         synthesize=stage,
         learn=LearnCloth(config=SMALL),
+        refine=RefineJointly(config=JointConfig(steps=6), person_height=96),
     )
     avatar = create(counting.photo, out=tmp_path / "ada.persona", stages=stages)
     assert avatar.cloth is not None
-    assert "simulated" in (tmp_path / "ada.persona" / "report.html").read_text()
+    assert not torch.equal(avatar.canonical.colors, counting.avatar.canonical.colors)
+    page = (tmp_path / "ada.persona" / "report.html").read_text()
+    assert "simulated" in page
+    assert "<td>ms_ssim_gmsd</td>" in page or "smaller than 176 pixels" in page
 
 
 def test_who_wears_nothing_is_left_as_it_is(counting, stage):

@@ -37,6 +37,14 @@ class Args:
     generator: Literal["physics", "none"] | None = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
     none: they follow the skin, a minute sooner. Left out, it is physics, but none for drafts."""
+    refine: Annotated[int | None, tyro.conf.arg(metavar="STEPS")] = None
+    """Steps of joint training on the photo and the generator's pictures, 0 for none. Left out, it
+    is none for draft and standard, and 600 for studio."""
+    lpips: Path | None = None
+    """Folder with vgg16.pth and lpips_vgg.pth, for joint training to compare pictures as people
+    do. Left out, MS-SSIM and GMSD stand in for them."""
+    watch: Path | None = None
+    """Folder for the curves (curves.csv) and previews of joint training while it goes on."""
 
 
 def run(args: Args) -> int:
@@ -54,6 +62,9 @@ def run(args: Args) -> int:
         garments=args.garments,
         generator=args.generator,
         body=args.body,
+        refine=args.refine,
+        lpips=args.lpips,
+        watch=args.watch,
     )
     voice = current()
     for warning in avatar.warnings:

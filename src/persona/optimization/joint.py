@@ -75,6 +75,8 @@ class JointConfig:
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
     """Whether pose offsets go on being learned."""
+    surfels: bool = True
+    """Whether Gaussians are flat and lie in the surface; else they are balls, as in the paper."""
     mean_rate: float = 2e-5
     """Step of a centre [m]. The photo has placed what it shows already: with the paper's 1e-3, or
     even 5e-5, frames of the very same avatar cost the photo 3 dB."""
@@ -177,7 +179,8 @@ class _Training:
     """All that a training needs between two steps."""
 
     def __init__(self, avatar: Avatar, frames: FrameSet, config: JointConfig, seed: int) -> None:
-        self.avatar, self.frames, self.config, self.seed = avatar, frames, config, seed
+        self.avatar = avatar if config.surfels else with_balls(avatar)
+        self.frames, self.config, self.seed = frames, config, seed
         self.seeds = Seeds(seed).child("joint")
         self.done, self.history = 0, ()
 
@@ -274,6 +277,13 @@ class _Training:
         if self.config.perceptual and not self.lpips_given:
             notes = (NO_LPIPS, *notes)
         return JointlyTrained(avatar=avatar, history=self.history, notes=notes)
+
+
+def with_balls(avatar: Avatar) -> Avatar:
+    """Make every Gaussian as thick as it is wide: the paper's."""
+    flat = avatar.canonical
+    wide = flat.log_scales[:, :2].mean(1, keepdim=True).expand(-1, 3).contiguous()
+    return replace(avatar, canonical=replace(flat, log_scales=wide))
 
 
 def _chosen(

@@ -90,6 +90,7 @@ class JointModel(nn.Module):
         slow[FIRST_HAND:] = HAND_SHARE
         self._turn_share = slow
         self._rig = avatar.rig
+        self._known_of: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
         main = main_joints(avatar)
         names = [part_of_joint(name) for name in JOINT_NAMES]
@@ -135,7 +136,7 @@ class JointModel(nn.Module):
             threads: Threads of the native kernels.
         """
         exact = self._exact(frame)
-        offset = self._offset(frame, still) if refine and exact is None else None
+        offset = self._offset(frame, row, still) if refine and exact is None else None
         flesh, bones = self._bent_once(frame, row)
         paint = self._paint(frame)
         camera = frame.picture.camera
@@ -331,21 +332,33 @@ class JointModel(nn.Module):
             return None
         return self.nodes.carry(frame.offsets)
 
-    def _offset(self, frame: Frame, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
+    def _offset(self, frame: Frame, row: int, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
         """Let the network say where the pose, as it was given, puts every Gaussian [m].
 
         None in the photo's own pose, where all offsets are zero.
         """
         if frame.is_photo or self.network is None or still is None:
             return None
-        params = one_frame(frame.params)
-        heard = torch.cat([self.network.features(params, frame.rates), still])
+        heard, base = self._heard(frame, row, still)
         every = torch.arange(self.network.nodes.count, device=heard.device)
         said = self.network(every, heard)
         offsets = said[0] - said[1]
-        if self.base is not None:
-            offsets = offsets + self.base.offsets(params.full_pose, frame.rates)[0]
-        return self.network.nodes.carry(offsets)
+        return self.network.nodes.carry(offsets if base is None else offsets + base)
+
+    def _heard(self, frame: Frame, row: int, still: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Give what the network hears of a frame and of the photo, and what is added to it."""
+        assert self.network is not None
+        if row not in self._known_of:
+            if len(self._known_of) >= REMEMBERED:
+                self._known_of.clear()
+            params = one_frame(frame.params)
+            with torch.no_grad():
+                heard = torch.cat([self.network.features(params, frame.rates), still])
+                base = None
+                if self.base is not None:
+                    base = self.base.offsets(params.full_pose, frame.rates)[0]
+            self._known_of[row] = heard, base
+        return self._known_of[row]
 
     def _pose(
         self, flesh: Tensor, bones: Tensor, offset: Tensor | None, paint: Tensor, threads: int

@@ -20,11 +20,15 @@ from persona.core.seeds import Seeds
 from persona.core.settings import own_body_file
 from persona.core.timing import measured
 from persona.images.files import read_image
+from persona.optimization.joint import JointConfig
+from persona.optimization.stage import OptimizeConfig
 from persona.pipeline.dressed_motion import UNLEARNED
-from persona.pipeline.presets import preset_config, preset_generator
+from persona.pipeline.presets import preset_config, preset_generator, preset_refine_steps
 from persona.pipeline.preview import write_preview
+from persona.pipeline.refined import Refined, RefineJointly
 from persona.pipeline.report import Story, write_report
 from persona.pipeline.stages import Generator, Measured, Stages, default_stages
+from persona.pipeline.watching import WatchFolder
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
@@ -81,6 +85,9 @@ def create(
     allow_partial: bool = False,
     garments: Corrections | Path | str | None = None,
     generator: Generator | None = None,
+    refine: int | None = None,
+    lpips: Path | None = None,
+    watch: Path | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
     body: SmplxBody | Path | str | None = None,
@@ -101,6 +108,10 @@ def create(
             ``garments.toml`` of an avatar. None leaves every guess.
         generator: "physics" lets the person's clothes be simulated, and the avatar learn from it
             how they move; with "none" they follow the skin. None is "none" for drafts only.
+        refine: Steps of joint training on the photo and the generator's pictures; 0 for none. None
+            is none for draft and standard, see `presets`.
+        lpips: Folder of the weights of LPIPS; None compares by MS-SSIM and GMSD in its place.
+        watch: Folder for the curves and previews of that training; None writes none.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
         stages: Other stages than the embedded ones.
         body: The body to stand on: the user's own SMPL-X file, or what `load_body` made of one.
@@ -132,6 +143,7 @@ def create(
             body=stands_on,
             corrections=known,
             generator=generator or preset_generator(preset),
+            refine=_refine(preset, config, refine, lpips, watch),
         )
     with _run_at(target, voice) as run, measured() as watch:
         choices = (person, allow_partial)
@@ -153,6 +165,17 @@ def create(
             steps=config.train.steps,
         )
         avatar, frames = _taught(run, stages, avatar, outfit, seed)
+        refined = None
+        if stages.refine is not None and frames is not None:
+            partway = run.path / "refining"
+            refined = run.step(
+                "refine",
+                partial(stages.refine, seed=seed, checkpoint=partway),
+                *(avatar, frames, picture, observation, fit),
+                key=(seed, preset, refine, lpips),
+                steps=stages.refine.steps,
+            )
+            avatar = refined.avatar
         found = run.step("measure", stages.measure, avatar, picture, observation)
         avatar = replace(avatar, numbers=_judged(found.numbers, fit))
         if target is not None:
@@ -163,6 +186,7 @@ def create(
                 wardrobe=wardrobe,
                 outfit=outfit,
                 frames=frames,
+                refined=refined,
                 avatar=avatar,
                 preset=preset,
                 seed=seed,
@@ -224,7 +248,9 @@ def check_target(out: Path) -> Path:
 @contextmanager
 def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     """Open the run beside the target; remove it when the target is there or the input was bad."""
-    codec = RecordCodec((Observation, BodyFit, Wardrobe, Outfit, FrameSet, Avatar, Measured))
+    codec = RecordCodec(
+        (Observation, BodyFit, Wardrobe, Outfit, FrameSet, Avatar, Refined, Measured)
+    )
     if target is None:
         with (
             tempfile.TemporaryDirectory(prefix="persona-") as folder,
@@ -267,6 +293,21 @@ def _licenses(body: SmplxBody) -> dict[str, str]:
     """List what an avatar was made with; a licensed body's terms hold for the avatar, too."""
     name = OPEN_BODY_ROW if body.name == OPEN_BODY else f"body {body.name}"
     return {**LICENSES, name: body_license(body)}
+
+
+def _refine(
+    preset: str, config: OptimizeConfig, steps: int | None, lpips: Path | None, watch: Path | None
+) -> RefineJointly | None:
+    """Set up joint training where it is wanted."""
+    steps = preset_refine_steps(preset) if steps is None else steps
+    if steps == 0:
+        return None
+    return RefineJointly(
+        config=JointConfig(steps=steps),
+        person_height=config.person_height,
+        lpips=lpips,
+        onlooker=None if watch is None else WatchFolder(watch),
+    )
 
 
 def _corrections(path: Path | str | None) -> Corrections:

@@ -14,6 +14,8 @@ from persona.core.run_folder import StageReport
 from persona.evaluation.contact_sheet import Tile
 from persona.evaluation.metrics import scores_from
 from persona.pipeline import report_pictures as pictures
+from persona.pipeline.refined import Refined
+from persona.pipeline.report_training import training_section
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
@@ -41,6 +43,8 @@ class Story:
     """The same as meshes."""
     frames: FrameSet | None
     """What clothes learned from; None where they follow the skin."""
+    refined: Refined | None
+    """What photo and generated pictures taught together; None where they did not."""
     avatar: Avatar
     """What came out, its numbers measured."""
     preset: str
@@ -64,6 +68,7 @@ def write_report(story: Story, path: Path) -> None:
         ("From eight sides", _strip(pictures.around_tiles(avatar))),
         ("In other poses", _strip(pictures.motion_tiles(avatar))),
         ("The clothes in motion", _moving(story)),
+        ("Photo and frames together", training_section(story.refined)),
         ("From near", _strip(pictures.near_tiles(avatar))),
         ("What was invented", _invented(story)),
         ("Numbers", _numbers(avatar)),

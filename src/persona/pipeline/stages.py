@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from persona.avatar import Avatar
@@ -13,6 +14,7 @@ from persona.optimization.offsets import OffsetsConfig
 from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
 from persona.perception.stage import PerceivePhoto
 from persona.pipeline.dressed_motion import LearnCloth, SynthesizeFrames
+from persona.pipeline.refined import Refined, RefineJointly
 from persona.pipeline.tailor import SewOutfit, TailorWardrobe
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
@@ -125,6 +127,31 @@ class Learn(Protocol):
 
 
 @runtime_checkable
+class Refine(Protocol):
+    """Avatar, FrameSet, Photo, Observation, BodyFit -> Refined."""
+
+    @property
+    def steps(self) -> int:
+        """Say how many it will report."""
+        ...
+
+    def __call__(
+        self,
+        avatar: Avatar,
+        frames: FrameSet,
+        photo: Photo,
+        observation: Observation,
+        fit: BodyFit,
+        *,
+        seed: int = 0,
+        checkpoint: Path | None = None,
+        tick: Callable[[int], None] = ...,
+    ) -> Refined:
+        """Train with photo and pictures together."""
+        ...
+
+
+@runtime_checkable
 class Measure(Protocol):
     """Avatar -> numbers."""
 
@@ -151,6 +178,8 @@ class Stages:
     """Avatar, Outfit -> FrameSet; None generates nothing, and clothes follow the skin."""
     learn: Learn
     """Avatar, FrameSet -> Avatar."""
+    refine: Refine | None
+    """Avatar, FrameSet, Photo, Observation, BodyFit -> Refined; None leaves the avatar as it is."""
     measure: Measure
     """Avatar, Photo, Observation -> Measured."""
 
@@ -164,6 +193,7 @@ def default_stages(
     corrections: Corrections | None = None,
     generator: Generator = "physics",
     cloth: OffsetsConfig | None = None,
+    refine: RefineJointly | None = None,
 ) -> Stages:
     """Give the stages that need nothing but this package.
 
@@ -175,6 +205,7 @@ def default_stages(
         corrections: What is known about the clothes; None leaves every guess.
         generator: Who makes the frames that clothes learn to move from.
         cloth: How long and how hard they learn; None takes the usual.
+        refine: How photo and generated pictures are learned from together; None does not.
     """
     body = load_body() if body is None else body
     return Stages(
@@ -185,6 +216,7 @@ def default_stages(
         optimize=OptimizeAvatar(body=body, config=config),
         synthesize=SynthesizeFrames() if generator == "physics" else None,
         learn=LearnCloth(config=cloth or OffsetsConfig()),
+        refine=refine,
         measure=measure_avatar,
     )
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from persona.avatar import Avatar
+from persona.geometry.cameras import Camera
 from persona.records.frame_set import Picture, picture_from
+from persona.records.gaussians import Gaussians
 from persona.records.motion import Motion
 from persona.records.nodes import Nodes
 from persona.records.observation import Part
@@ -50,7 +52,6 @@ def draw_pictures(
     if config.every < 1:
         return ()
     pictures = []
-    labels = torch.nn.functional.one_hot(avatar.parts, len(Part)).float()
     with torch.no_grad():
         for turn, frame in enumerate(range(0, motion.frame_count, config.every)):
             moved = nodes.carry(offsets[frame])
@@ -61,22 +62,34 @@ def draw_pictures(
                 height=config.height,
                 yaw=math.radians(config.yaws_deg[turn % len(config.yaws_deg)]),
             )
-            drawn = render(posed, camera, extra_features=labels)
-            assert drawn.depth is not None
-            assert drawn.normal is not None
-            assert drawn.extra is not None
-            solid = drawn.alpha > 0.5
-            unit = torch.nn.functional.normalize(drawn.normal, dim=-1)
-            parts = torch.where(solid, drawn.extra.argmax(-1), int(Part.BACKGROUND))
-            pictures.append(
-                picture_from(
-                    frame,
-                    camera,
-                    drawn.color / drawn.alpha.clamp(min=FAINT)[..., None],
-                    drawn.alpha,
-                    depth=torch.where(solid, drawn.depth, 0.0),
-                    normal=torch.where(solid[..., None], unit, 0.0),
-                    parts=parts,
-                )
-            )
+            pictures.append(take_picture(posed, avatar.parts, camera, frame=frame))
     return tuple(pictures)
+
+
+def take_picture(
+    posed: Gaussians, parts: Int[Tensor, " n"], camera: Camera, *, frame: int = 0
+) -> Picture:
+    """Draw posed Gaussians as a picture with all its maps, all of them in one pass.
+
+    Args:
+        posed: The person.
+        parts: What each Gaussian shows, as a `records.observation.Part`.
+        camera: Who looks.
+        frame: Which frame of its clip it is.
+    """
+    labels = torch.nn.functional.one_hot(parts, len(Part)).float()
+    drawn = render(posed, camera, extra_features=labels)
+    assert drawn.depth is not None
+    assert drawn.normal is not None
+    assert drawn.extra is not None
+    solid = drawn.alpha > 0.5
+    unit = torch.nn.functional.normalize(drawn.normal, dim=-1)
+    return picture_from(
+        frame,
+        camera,
+        drawn.color / drawn.alpha.clamp(min=FAINT)[..., None],
+        drawn.alpha,
+        depth=torch.where(solid, drawn.depth, 0.0),
+        normal=torch.where(solid[..., None], unit, 0.0),
+        parts=torch.where(solid, drawn.extra.argmax(-1), int(Part.BACKGROUND)),
+    )
