@@ -16,7 +16,7 @@ from persona.core.errors import OptimizationError
 from persona.kernels import pose_gaussians
 from persona.optimization.deformer import Deformer
 from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints
-from persona.optimization.joint_state import JointState, target_of
+from persona.optimization.joint_state import PART_COUNT, JointState, Target, target_of
 from persona.optimization.laplacian import Laplacian, nearest
 from persona.optimization.offsets import one_frame
 from persona.records.body_params import BodyParams
@@ -90,6 +90,7 @@ class JointModel(nn.Module):
         slow[FIRST_HAND:] = HAND_SHARE
         self._turn_share = slow
         self._rig = avatar.rig
+        self._photo_targets: dict[int, Target] = {}
         self._known_of: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
         main = main_joints(avatar)
@@ -153,14 +154,16 @@ class JointModel(nn.Module):
             bare = replace(
                 cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach()
             )
-            flat = render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
+            flat = render(
+                bare, camera, extra_features=self._aux_at_rest(frame), maps=False, threads=threads
+            )
         # Where the pose itself is in doubt, so are the hands of the body that has it.
         doubtful = self.turns.requires_grad and not frame.is_photo
         return JointState(
             plain=plain,
             refined=refined,
             flat=flat,
-            target=target_of(frame, with_body=not doubtful),
+            target=self._target(frame, with_body=not doubtful),
             known=known,
             stiffness=self._stiffness,
             hidden_hand=self._hidden_hand,
@@ -186,10 +189,12 @@ class JointModel(nn.Module):
             plain=render(cloud, camera, extra_features=self._labels, threads=threads),
             refined=None,
             frozen=frozen,
-            flat=render(bare, camera, extra_features=self.aux, maps=False, threads=threads)
+            flat=render(
+                bare, camera, extra_features=self._aux_at_rest(frame), maps=False, threads=threads
+            )
             if frame.seam is not None
             else None,
-            target=target_of(frame, with_body=True),
+            target=self._target(frame, with_body=True),
         )
 
     def hold(self, frame: Frame) -> None:
@@ -213,9 +218,10 @@ class JointModel(nn.Module):
         """
         named = [(name, p.grad) for name, p in self.named_parameters() if p.grad is not None]
         # One reading for all of them: each would make a GPU wait.
-        sums = torch.stack([grad.sum() for _, grad in named]).isfinite().tolist()
-        for (name, _), finite in zip(named, sums, strict=True):
-            if not finite:
+        if bool(torch.nn.utils.get_total_norm([grad for _, grad in named]).isfinite()):
+            return
+        for name, grad in named:
+            if not bool(grad.isfinite().all()):
                 raise OptimizationError(
                     f"the gradient of {name} was no number at step {step}, on {frame.name}",
                     why="the next step would spread it to every Gaussian",
@@ -242,13 +248,9 @@ class JointModel(nn.Module):
         with torch.no_grad():
             first, aux = self.avatar.canonical, self.aux.clone()
             if undo_drift:
-                for part in self.avatar.parts.unique():
-                    mine = self.avatar.parts == part
-                    both = mine & self.owned
-                    if bool(both.any()):
-                        drift = (self.aux - self.color)[both].mean(0)
-                        gone = (aux - first.colors)[mine] @ drift / drift.square().sum().clamp(1e-9)
-                        aux[mine] -= gone.clamp(0, 1)[:, None] * drift
+                drift = self._drift()
+                gone = ((aux - first.colors) * drift).sum(1) / drift.square().sum(1).clamp(1e-9)
+                aux -= gone.clamp(0, 1)[:, None] * drift
             colors = torch.where(self.owned[:, None], self.color, aux.clamp(0, 1))
             return replace(
                 first,
@@ -257,6 +259,18 @@ class JointModel(nn.Module):
                 opacities=self._opacities(),
                 colors=colors,
             )
+
+    def _drift(self) -> Float[Tensor, "n 3"]:
+        """Give how far the frames' colour is from the photo's where both are known, by part."""
+        with torch.no_grad():
+            apart = (self.aux - self.color) * self.owned[:, None]
+            parts = self._labels[:, :PART_COUNT]
+            known = (parts * self.owned[:, None]).sum(0).clamp(min=1)
+            return parts @ (parts.T @ apart / known[:, None])
+
+    def _aux_at_rest(self, frame: Frame) -> Float[Tensor, "n 3"]:
+        """Give the frames' colour; beside the photo's own as it would be without their drift."""
+        return self.aux - self._drift() if frame.is_photo else self.aux
 
     def _opacities(self) -> Float[Tensor, " n"]:
         first = self.avatar.canonical.opacities
@@ -287,6 +301,14 @@ class JointModel(nn.Module):
             "rough_offset": rough[5] if len(rough) > 5 else None,
             "recolor": torch.cat(moved[2:4], 1),
         }
+
+    def _target(self, frame: Frame, *, with_body: bool) -> Target:
+        """Unpack a picture; the photo's, which come every other step, are kept."""
+        if not frame.is_photo:
+            return target_of(frame, with_body=with_body)
+        if id(frame) not in self._photo_targets:
+            self._photo_targets[id(frame)] = target_of(frame, with_body=with_body)
+        return self._photo_targets[id(frame)]
 
     def _paint(self, frame: Frame) -> Float[Tensor, "n 3"]:
         """Give the colour in which a frame is drawn.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 import torch
@@ -127,6 +128,11 @@ PHOTO_TERMS: tuple[Term[State], ...] = (
 """What a single photo asks for. Frames of a generator bring terms of their own."""
 
 
+@lru_cache(maxsize=64)
+def _prices(prices: tuple[float, ...], device: torch.device) -> Float[Tensor, " t"]:
+    return torch.tensor(prices, device=device)
+
+
 def evaluate_terms(
     terms: tuple[Term[S], ...], state: S, step: int, *, frame: str = "the photo"
 ) -> tuple[Float[Tensor, ""], dict[str, float]]:
@@ -159,5 +165,5 @@ def evaluate_terms(
                 why="the next step would spread it to every Gaussian",
                 fix="report the photo; another --seed or --preset may do",
             )
-    loss = torch.stack([term.weight * term.every * value for term, value in due]).sum()
-    return loss, residuals
+    prices = _prices(tuple(term.weight * term.every for term, _ in due), due[0][1].device)
+    return torch.stack([value for _, value in due]) @ prices, residuals
