@@ -293,6 +293,15 @@ def test_missing_channels_mixed_sizes_and_trust_are_said_not_crashed_on(person, 
     assert made.avatar.cloth is not None
 
 
+def test_a_camera_that_looks_past_the_avatar_is_refused_before_training(person, small):
+    picture = small.clips[1].pictures[0]
+    turned = picture.camera.T_camera_world.clone()
+    turned[:3] = torch.diag(torch.tensor([-1.0, 1.0, -1.0])) @ turned[:3]
+    wrong = replace(picture, camera=replace(picture.camera, T_camera_world=turned))
+    with pytest.raises(InputError, match=r"not in the picture of frame 0 by"):
+        train_jointly(person, with_pictures(small, [wrong]), QUICK)
+
+
 def test_a_picture_smaller_than_a_window_is_compared_without_ssim(person, small):
     tiny = shown(person, person.photo_params, around(0.0, height=10))
     made = train_jointly(person, with_pictures(small, [tiny]), QUICK)

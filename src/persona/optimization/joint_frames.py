@@ -10,6 +10,7 @@ from torch import Tensor
 
 from persona.avatar.avatar import Avatar
 from persona.body.regions import PART_IDS
+from persona.core.errors import InputError
 from persona.core.types import Mask
 from persona.geometry.cameras import Camera
 from persona.kernels.similarity import WINDOW
@@ -224,15 +225,28 @@ def _frame(avatar: Avatar, clip: Clip, picture: Picture) -> Frame:
         is_photo=clip.source == PHOTO,
         params=params,
         rates=clip.rates.rows(row),
-        picture=cut(picture, *_window(picture.camera, picture.mask, means)),
+        picture=cut(picture, *_window(picture.camera, picture.mask, means, name)),
         offsets=known,
     )
 
 
-def _window(camera: Camera, mask: Mask, means: Float[Tensor, "n 3"]) -> tuple[int, int, int, int]:
-    """Box in what is the person or will be drawn: left, top, width and height [px]."""
+def _window(
+    camera: Camera, mask: Mask, means: Float[Tensor, "n 3"], name: str
+) -> tuple[int, int, int, int]:
+    """Box in what is the person or will be drawn: left, top, width and height [px].
+
+    Raises:
+        InputError: The avatar is not in the picture.
+    """
     pixels, depth = camera.project(means)
     pixels = pixels[depth > 0]
+    size = pixels.new_tensor([camera.width, camera.height])
+    if not bool(((pixels > 0) & (pixels < size)).all(1).any()):
+        raise InputError(
+            f"the avatar is not in the picture of {name}",
+            why="its camera looks past where the motion puts the person, or stands before them",
+            fix="give the camera that the picture was taken or generated with, in world axes",
+        )
     rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
     spans = []
     for seen, drawn, size in (
