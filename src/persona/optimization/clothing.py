@@ -36,6 +36,7 @@ from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
+from persona.optimization.underlay import underlay_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
@@ -74,6 +75,10 @@ class DressedBody:
     """A `Limb` for every vertex."""
     under: np.ndarray
     """How far a skirt covers every vertex, 0 to 1, (v,)."""
+    inner: Float[Tensor, "v 3"]
+    """The naked body in the photo's pose, drawn in behind its clothes [m], world frame."""
+    inner_faces: np.ndarray
+    """Which of its triangles trouser legs and sleeves may uncover; see `underlay`."""
     shells: tuple[Shell, ...]
     """Skirts, hair and webs; camera frame."""
     front: Float[Tensor, "h w"]
@@ -142,6 +147,10 @@ def dress(
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
     neutral = neutral_vertices(body, fit.identity)
+    outward = vertex_normals(resting, faces)
+    standoff = ((worn_rest + rest_offsets - naked).numpy() * outward).sum(1)
+    underlay = underlay_of(garments, resting, faces, weights, standoff)
+    skin_normals = vertex_normals(posed.vertices.numpy(), faces)
     return DressedBody(
         faces=body.faces,
         vertices=standing + offsets,
@@ -152,6 +161,8 @@ def dress(
         weights=body.weights,
         limbs=limbs,
         under=under,
+        inner=posed.vertices - torch.from_numpy(underlay.inset[:, None] * skin_normals).float(),
+        inner_faces=underlay.faces,
         shells=tuple(shells),
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
