@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature below changes. */
-#define PERSONA_ABI_VERSION 4
+#define PERSONA_ABI_VERSION 5
 
 enum persona_status {
   PERSONA_OK = 0,
@@ -80,12 +80,13 @@ typedef struct persona_rig {
   const float* features;  /* (n,channels) */
 } persona_rig;
 
-/* One pose; the offsets may be NULL. */
+/* One pose; offsets and slopes may be NULL. */
 typedef struct persona_pose {
   const float* rotations;        /* (joints,3) relative to the parent, axis-angle [rad] */
   const float* expression;       /* (expressions) */
   const float* vertex_offsets;   /* (vertices,3), added to the rest skin [m] */
   const float* gaussian_offsets; /* (n,3), added to the rest means [m] */
+  const float* gaussian_slopes;  /* (n,3,3), added to the identity: turn the tangents [-] */
   float translation[3];          /* [m] */
   float max_stretch;
 } persona_pose;

@@ -186,7 +186,7 @@ int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
   const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   const PoseJob job = {rest,        corners, share_begin, share_bones, shares,  flesh, bones,
-                       max_stretch, nullptr, means,       covariances, normals, 0};
+                       max_stretch, nullptr, nullptr, means,   covariances, normals, 0};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
   return PERSONA_OK;
 }

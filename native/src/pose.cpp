@@ -83,6 +83,14 @@ PERSONA_INLINE void add_offsets(const PoseJob& job, int64_t first, int count, Ve
   for (int axis = 0; axis < 3; ++axis) x[axis] += read(columns[axis]);
 }
 
+// The slope of the offsets, row by row; of lanes beyond `count`, none.
+PERSONA_INLINE void read_slopes(const PoseJob& job, int64_t first, int count, Vec* slope) {
+  alignas(64) float columns[9][kWidth] = {};
+  for (int lane = 0; lane < count; ++lane)
+    for (int k = 0; k < 9; ++k) columns[k][lane] = job.slopes[9 * (first + lane) + k];
+  for (int k = 0; k < 9; ++k) slope[k] = read(columns[k]);
+}
+
 PERSONA_INLINE void pose_lanes(const PoseJob& job, int64_t first, int count) {
   const int64_t block = first / kPoseBlock;
   const int lane = (int)(first % kPoseBlock);
@@ -95,11 +103,19 @@ PERSONA_INLINE void pose_lanes(const PoseJob& job, int64_t first, int count) {
   Vec mean[3], f[9];
   skin(job, block, lane, x, mean, f);
 
+  Vec slope[9];
+  if (job.slopes != nullptr) read_slopes(job, first, count, slope);
   Vec axes[3][3];
   for (int a = 0; a < 2; ++a) {
+    Vec t[3] = {column(6 + 3 * a), column(7 + 3 * a), column(8 + 3 * a)};
+    if (job.slopes != nullptr) {
+      Vec turned[3];
+      for (int i = 0; i < 3; ++i)
+        turned[i] = t[i] + slope[3 * i] * t[0] + slope[3 * i + 1] * t[1] + slope[3 * i + 2] * t[2];
+      memcpy(t, turned, sizeof t);
+    }
     for (int i = 0; i < 3; ++i)
-      axes[a][i] = f[3 * i] * column(6 + 3 * a) + f[3 * i + 1] * column(7 + 3 * a) +
-                   f[3 * i + 2] * column(8 + 3 * a);
+      axes[a][i] = f[3 * i] * t[0] + f[3 * i + 1] * t[1] + f[3 * i + 2] * t[2];
     const Vec most = job.max_stretch / length(axes[a], kShortest);
     const Vec factor = most < broadcast(1.0f) ? most : broadcast(1.0f);
     for (int i = 0; i < 3; ++i) axes[a][i] *= factor;

@@ -11,7 +11,7 @@ from persona.core.errors import BackendError
 from persona.kernels.dispatch import ISA_VARIABLE, isa_from_environment
 
 LIBRARY = Path(__file__).parents[1] / "_native" / "libpersona_native.so"
-ABI_VERSION = 4
+ABI_VERSION = 5
 """Must equal PERSONA_ABI_VERSION in native/include/persona_native.h."""
 ISAS = ("baseline", "avx2", "avx512")
 """Instruction sets in the order of ``enum persona_isa``; baseline is SSE2 or NEON."""
@@ -94,6 +94,7 @@ class PoseStruct(ctypes.Structure):
         ("expression", ctypes.c_void_p),
         ("vertex_offsets", ctypes.c_void_p),
         ("gaussian_offsets", ctypes.c_void_p),
+        ("gaussian_slopes", ctypes.c_void_p),
         ("translation", ctypes.c_float * 3),
         ("max_stretch", ctypes.c_float),
     )

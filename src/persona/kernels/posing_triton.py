@@ -46,6 +46,7 @@ def pose_gaussians(
     *,
     max_stretch: float,
     offsets: Tensor | None = None,
+    slopes: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
@@ -59,11 +60,13 @@ def pose_gaussians(
         flesh,
         bones,
         flesh if offsets is None else offsets.detach().contiguous(),
+        flesh if slopes is None else slopes.detach().contiguous(),
         *results,
         float(max_stretch),
         n,
         SLOTS=slots,
         WITH_OFFSETS=offsets is not None,
+        WITH_SLOPES=slopes is not None,
         BLOCK=BLOCK,
     )
     return results
@@ -113,6 +116,19 @@ def _rest_means(numbers, ids, flesh, offsets, i, count, inside, WITH_OFFSETS: tl
 
 @triton.jit
 @no_type_check
+def _tangent(numbers, first, slopes, i, count, inside, WITH_SLOPES: tl.constexpr):
+    """Give a tangent at rest, turned by the slope of the offsets."""
+    x, y, z = _column3(numbers, first, i, count, inside)
+    if WITH_SLOPES:
+        along = x, y, z
+        x = x + dot(load3(slopes, 3 * i, inside), along)
+        y = y + dot(load3(slopes, 3 * i + 1, inside), along)
+        z = z + dot(load3(slopes, 3 * i + 2, inside), along)
+    return x, y, z
+
+
+@triton.jit
+@no_type_check
 def _bone_row(bones, first, p, inside):
     """Give the linear part of a row of a transform, and where it takes a point."""
     x = tl.load(bones + first, mask=inside, other=0.0)
@@ -153,6 +169,7 @@ def _pose(
     flesh,
     bones,
     offsets,
+    slopes,
     means,
     covariances,
     normals,
@@ -160,6 +177,7 @@ def _pose(
     count,
     SLOTS: tl.constexpr,
     WITH_OFFSETS: tl.constexpr,
+    WITH_SLOPES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -178,8 +196,10 @@ def _pose(
         fz, z = _add_bone(_bone_row(bones, bone + 8, p, inside), fz, z, share, change)
     store3(means, i, inside, x, y, z)
 
-    u = _carried(fx, fy, fz, _column3(numbers, 6, i, count, inside), max_stretch)
-    v = _carried(fx, fy, fz, _column3(numbers, 9, i, count, inside), max_stretch)
+    u = _tangent(numbers, 6, slopes, i, count, inside, WITH_SLOPES)
+    v = _tangent(numbers, 9, slopes, i, count, inside, WITH_SLOPES)
+    u = _carried(fx, fy, fz, u, max_stretch)
+    v = _carried(fx, fy, fz, v, max_stretch)
     across = cross(u, v)
     normal = scaled(across, 1.0 / tl.maximum(tl.sqrt(dot(across, across)), 1e-12))
     store3(normals, i, inside, normal[0], normal[1], normal[2])

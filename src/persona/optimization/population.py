@@ -1,5 +1,6 @@
 """Spread Gaussians over the dressed body and its shells by area and importance."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -40,8 +41,10 @@ CUFF = 0.035
 """How far a sleeve may reach over the root of a hand [m]."""
 HIDDEN_IMPORTANCE = 0.2
 """The same for legs under a skirt: seen only when it is lifted."""
-INNER_IMPORTANCE = 0.7
+INNER_IMPORTANCE = 1.0
 """The same for skin inside trouser legs and sleeves, seen where they ride up."""
+WIDEST_INNER = 0.007
+"""Largest deviation of one of these [m]: a shank is round, and a wider one would stick out."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
 
@@ -89,6 +92,7 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
         quats, log_scales = surfel_axes(means, normal)
         made = make(means, samples.face_ids, samples.barycentric)
         inner = torch.full((int(share),), make is makers[-1])
+        log_scales = log_scales.clamp(max=math.log(WIDEST_INNER)) if inner.any() else log_scales
         clouds.append((means, normal, quats, log_scales, *made, inner))
     return _join(clouds)
 

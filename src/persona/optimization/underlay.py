@@ -25,7 +25,7 @@ FEWEST = 24
 ROOT = 0.08
 """How far down a limb a garment must reach to be a leg or a sleeve [m]."""
 BEYOND = 0.03
-"""How far past the hem there is skin, under what is bare there [m]."""
+"""How far past a hem there is skin, under what is bare there [m]."""
 INSET = 0.004
 """Least way that this skin is drawn in [m]: what is bare beside it hides it at rest."""
 TAPER = 0.10
@@ -40,28 +40,27 @@ ENOUGH = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:
-    """How a garment covers the end of a limb."""
+    """How clothes cover the end of a limb."""
 
     bare: float
-    """How far up from the hem there is what is bare below it [m] ..."""
+    """How far up from the hem skin looks like what is bare below it [m] ..."""
     reach: float
-    """... turning, up to here, into the shaded inside of the cloth [m]; beyond there is nothing."""
+    """... fading, up to here, into the shaded inside of the cloth [m]; beyond there is none."""
     clear: float
-    """How far skin stays behind the cloth at rest [m]: twice the error of learned cloth, or what a
-    thin limb allows."""
+    """How far it stays behind the cloth at rest [m]: the error of learned cloth, or twice it."""
 
 
-LEG = Cover(bare=0.14, reach=0.26, clear=0.020)
-"""A hem rises by up to 20 cm in a dance, over wide trousers."""
-ARM = Cover(bare=0.06, reach=0.12, clear=0.010)
-"""Sleeves are narrower and rise less."""
+LEG = Cover(bare=0.08, reach=0.24, clear=0.020)
+"""The hem of wide trousers rises by up to 20 cm in a dance."""
+ARM = Cover(bare=0.03, reach=0.12, clear=0.010)
+"""A sleeve rises less, and an arm is thin."""
 COVERS = {
     Limb.LEFT_LEG: LEG,
     Limb.RIGHT_LEG: LEG,
     Limb.LEFT_ARM: ARM,
     Limb.RIGHT_ARM: ARM,
 }
-"""Limbs that go through a garment."""
+"""Limbs that go through clothes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,15 +97,13 @@ def underlay_of(
     inside = np.zeros(len(rest_vertices), bool)
     for limb, cover in COVERS.items():
         hem = hem_of(garments, limb)
-        if hem is None:
+        down = _down(limb, rest_vertices)
+        root = down[limbs == limb].min() + ROOT
+        if hem is None or hem < root:
             continue
         mine = np.isin(limbs, (limb, ENDS[limb]))
-        place = _down(limb, rest_vertices)
-        root = place[limbs == limb].min() + ROOT
-        if hem < root:
-            continue
-        inside |= mine & (place > max(root, hem - cover.reach)) & (place < hem + BEYOND)
-        slim = np.minimum(INSET + TAPER * np.maximum(hem - place[mine], 0), cover.clear)
+        inside |= mine & (down > max(root, hem - cover.reach)) & (down < hem + BEYOND)
+        slim = np.minimum(INSET + TAPER * np.maximum(hem - down[mine], 0), cover.clear)
         inset[mine] = np.maximum(slim, cover.clear - np.maximum(standoff[mine], 0))
         inset[mine] += np.maximum(-standoff[mine], 0)
     inside &= weights[:, list(TOES)].sum(1) < 0.5
@@ -114,14 +111,17 @@ def underlay_of(
 
 
 def hem_of(garments: Sequence[Garment], limb: Limb) -> float | None:
-    """Say how far down a limb clothes go that follow it [m]; None where none do."""
+    """Say how far down a limb clothes go that follow it [m]; None where none do.
+
+    On legs that is minus the height, on arms the distance from the middle of the T-pose.
+    """
     places = []
     for garment in garments:
         carried = LIMB_OF_JOINT[garment.body_weights.argmax(1).numpy()]
         mine = np.isin(carried, (limb, ENDS[limb]))
         if not garment.is_tube and garment.name != "hair" and mine.sum() >= FEWEST:
-            there = _down(limb, garment.rest_vertices.numpy()[mine].astype(np.float64))
-            places.append(float(np.quantile(there, END_SHARE)))
+            down = _down(limb, garment.rest_vertices.numpy()[mine].astype(np.float64))
+            places.append(float(np.quantile(down, END_SHARE)))
     return max(places, default=None)
 
 
@@ -168,5 +168,5 @@ def underlay_colors(
 
 
 def _down(limb: Limb, rest: np.ndarray) -> np.ndarray:
-    """Measure how far down a limb each rest-pose point lies [m], more towards hand or foot."""
+    """Measure how far down a limb each rest-pose point lies [m]: more towards hand or foot."""
     return along(limb, rest) if limb in (Limb.LEFT_ARM, Limb.RIGHT_ARM) else -along(limb, rest)

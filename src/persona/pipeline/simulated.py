@@ -10,6 +10,7 @@ from torch import Tensor
 
 from persona.animation.resampling import join
 from persona.avatar import Avatar
+from persona.avatar.slopes import Moved
 from persona.records.motion import Motion
 from persona.records.outfit import Outfit
 from persona.synthesis.physics.worn_motion import simulate_worn
@@ -28,14 +29,19 @@ def led_in(avatar: Avatar, motion: Motion) -> tuple[Motion, int]:
 
 def simulate_clothes(
     avatar: Avatar, outfit: Outfit, motion: Motion, *, tick: Callable[[], None] | None = None
-) -> Iterator[Float[Tensor, "n 3"]]:
+) -> Iterator[Float[Tensor, "n 3"] | Moved]:
     """Simulate what somebody wears through a motion; see `worn_motion.simulate_worn`.
 
     Yields:
-        For each frame what to add to the rest means [m], as `animation.player.draw` takes it.
+        For each frame what to add to the rest means [m], as `animation.player.draw` takes it; where
+        the avatar has nodes, they say how the Gaussians turn.
 
     Raises:
         InputError: The outfit holds no garment.
     """
     whole, lead = led_in(avatar, motion)
-    return islice(simulate_worn(avatar, outfit, whole, tick=tick), lead, None)
+    frames = islice(simulate_worn(avatar, outfit, whole, tick=tick), lead, None)
+    if avatar.cloth is None:
+        return frames
+    nodes, slopes = avatar.cloth.nodes, avatar.cloth.slopes
+    return (replace(slopes.carry(nodes.gather(moved)), offsets=moved) for moved in frames)
