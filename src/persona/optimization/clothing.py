@@ -147,10 +147,7 @@ def dress(
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
     neutral = neutral_vertices(body, fit.identity)
-    outward = vertex_normals(resting, faces)
-    standoff = ((worn_rest + rest_offsets - naked).numpy() * outward).sum(1)
-    underlay = underlay_of(garments, resting, faces, weights, standoff)
-    skin_normals = vertex_normals(posed.vertices.numpy(), faces)
+    inner, inner_faces = _inside(garments, posed, body, (worn_rest + rest_offsets).numpy())
     return DressedBody(
         faces=body.faces,
         vertices=standing + offsets,
@@ -161,12 +158,24 @@ def dress(
         weights=body.weights,
         limbs=limbs,
         under=under,
-        inner=posed.vertices - torch.from_numpy(underlay.inset[:, None] * skin_normals).float(),
-        inner_faces=underlay.faces,
+        inner=inner,
+        inner_faces=inner_faces,
         shells=tuple(shells),
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
+
+
+def _inside(
+    garments: Sequence[Garment], posed: BodyPose, body: SmplxBody, dressed_rest: np.ndarray
+) -> tuple[Float[Tensor, "v 3"], np.ndarray]:
+    """Draw the naked body in behind its clothes; where, and which triangles a hem may uncover."""
+    faces, weights = body.faces.numpy(), body.weights.numpy().astype(np.float64)
+    resting = posed.rest_vertices.numpy().astype(np.float64)
+    standoff = ((dressed_rest - resting) * vertex_normals(resting, faces)).sum(1)
+    underlay = underlay_of(garments, resting, faces, weights, standoff)
+    inset = underlay.inset[:, None] * vertex_normals(posed.vertices.numpy(), faces)
+    return posed.vertices - torch.from_numpy(inset).float(), underlay.faces
 
 
 def _skirts(garments: Sequence[Garment], posed: BodyPose, view: WorkingView) -> list[Skirt]:
