@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature below changes. */
-#define PERSONA_ABI_VERSION 5
+#define PERSONA_ABI_VERSION 6
 
 enum persona_status {
   PERSONA_OK = 0,
@@ -80,12 +80,13 @@ typedef struct persona_rig {
   const float* features;  /* (n,channels) */
 } persona_rig;
 
-/* One pose; the offsets may be NULL. */
+/* One pose; offsets and slopes may be NULL. */
 typedef struct persona_pose {
   const float* rotations;        /* (joints,3) relative to the parent, axis-angle [rad] */
   const float* expression;       /* (expressions) */
   const float* vertex_offsets;   /* (vertices,3), added to the rest skin [m] */
   const float* gaussian_offsets; /* (n,3), added to the rest means [m] */
+  const float* gaussian_slopes;  /* (n,3,3), added to the identity: turn the tangents [-] */
   float translation[3];          /* [m] */
   float max_stretch;
 } persona_pose;
@@ -193,21 +194,22 @@ PERSONA_API int persona_rasterize_mesh(
  * `rest` (blocks,15,16) holds mean xyz, shares of the triangle's corners, two unit tangents and
  * three standard deviations; `corners` (blocks,3,16) the corners' rows in `flesh` (vertices,3),
  * which is added to the means, as are the `offsets` (n,3) where there are any; `scales` (n,3) stand
- * for the packed deviations where they are given. The bones of block b are share_bones[share_begin[b] ..
+ * for the packed deviations where they are given, and `slopes` (n,3,3), added to the identity, turn the
+ * tangents. The bones of block b are share_bones[share_begin[b] ..
  * share_begin[b+1] - 1], rows of `bones` (any,4,4); `shares` (any,4,16) holds each one's weight and
  * the weight's gradient xyz. Tangents are held below max_stretch. */
 PERSONA_API int persona_pose_gaussians(
     int isa, int threads, int64_t n, const float* rest, const int32_t* corners,
     const int32_t* share_begin, const int32_t* share_bones, const float* shares,
     const float* flesh, const float* bones, const float* offsets, const float* scales,
-    float max_stretch, float* means, float* covariances, float* normals);
+    const float* slopes, float max_stretch, float* means, float* covariances, float* normals);
 
 /* Its vector-Jacobian product for offsets and scales, both (n,3); all arguments as before. */
 PERSONA_API int persona_pose_gaussians_backward(
     int isa, int threads, int64_t n, const float* rest, const int32_t* corners,
     const int32_t* share_begin, const int32_t* share_bones, const float* shares,
     const float* flesh, const float* bones, const float* offsets, const float* scales,
-    float max_stretch, const float* grad_means, const float* grad_covariances,
+    const float* slopes, float max_stretch, const float* grad_means, const float* grad_covariances,
     const float* grad_normals, float* grad_offsets, float* grad_scales);
 
 /* Mean structural similarity of two pictures (channels, picture_height, picture_width) in [0, 1],

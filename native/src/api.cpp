@@ -182,11 +182,11 @@ int persona_pose_gaussians(int isa, int threads, int64_t n, const float* rest,
                            const int32_t* corners, const int32_t* share_begin,
                            const int32_t* share_bones, const float* shares, const float* flesh,
                            const float* bones, const float* offsets, const float* scales,
-                           float max_stretch, float* means, float* covariances, float* normals) {
+                           const float* slopes, float max_stretch, float* means, float* covariances, float* normals) {
   const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
-  const PoseJob job = {rest,        corners, share_begin, share_bones, shares,      flesh,   bones,
-                       max_stretch, offsets, scales,      means,       covariances, normals, 0};
+  const PoseJob job = {rest,    corners, share_begin, share_bones, shares,      flesh,   bones,
+                       max_stretch, offsets, scales, slopes, means, covariances, normals, 0};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->pose(job, begin, end); });
   return PERSONA_OK;
 }
@@ -195,14 +195,14 @@ int persona_pose_gaussians_backward(int isa, int threads, int64_t n, const float
                                     const int32_t* corners, const int32_t* share_begin,
                                     const int32_t* share_bones, const float* shares,
                                     const float* flesh, const float* bones, const float* offsets,
-                                    const float* scales, float max_stretch,
+                                    const float* scales, const float* slopes, float max_stretch,
                                     const float* grad_means, const float* grad_covariances,
                                     const float* grad_normals, float* grad_offsets,
                                     float* grad_scales) {
   const KernelTable* kernels = kernels_of(isa);
   if (kernels == nullptr) return PERSONA_UNKNOWN_ISA;
   const PoseUnjob way = {{rest, corners, share_begin, share_bones, shares, flesh, bones,
-                          max_stretch, offsets, scales, nullptr, nullptr, nullptr, 0},
+                          max_stretch, offsets, scales, slopes, nullptr, nullptr, nullptr, 0},
                          grad_means, grad_covariances, grad_normals, grad_offsets, grad_scales};
   over_gaussians(threads, n, [&](int64_t begin, int64_t end) { kernels->unpose(way, begin, end); });
   return PERSONA_OK;

@@ -54,8 +54,8 @@ class BodySurface {
   // The faces that p minds. The first is the nearest that is not ignored, -1 when none is within
   // reach; `skins` holds those of before, or -1. In a crease the second is the other wall.
   void find(const Vec& p, float reach, int32_t* skins) const;
-  // The nearest face among those around `face`, downhill until none is nearer.
-  int32_t walk(const Vec& p, int32_t face) const;
+  // The nearest face among those around `face`, downhill until none is nearer, and p's foot on it.
+  int32_t walk(const Vec& p, int32_t face, Foot& foot) const;
   Foot foot_on(int32_t face, const Vec& p) const;
   Vec normal_at(int32_t face, const Foot& foot) const;  // unit, or zero
   Vec moved(int32_t face, const Foot& foot) const;      // by the surface in this substep [m]

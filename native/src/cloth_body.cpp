@@ -224,8 +224,8 @@ void BodySurface::find(const Vec& p, float reach, int32_t* skins) const {
   skins[1] = other_wall(p, skins[0], winding > 1);
 }
 
-int32_t BodySurface::walk(const Vec& p, int32_t face) const {
-  Foot foot = foot_on(face, p);
+int32_t BodySurface::walk(const Vec& p, int32_t face, Foot& foot) const {
+  foot = foot_on(face, p);
   for (int step = 0; step < kMostWalks && !foot.inside; ++step) {
     const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
     const float* largest = std::max_element(foot.shares, foot.shares + 3);
@@ -254,7 +254,11 @@ BodySurface::Crossings BodySurface::look_along(const Vec& p, const Vec& way) con
   const int u = (axis + 1) % 3, v = (axis + 2) % 3;
   const auto part = [](const Vec& a, int k) -> double { return k == 0 ? a.x : k == 1 ? a.y : a.z; };
   Crossings found{0, kFar};
+  const float at_u = u == 0 ? p.x : u == 1 ? p.y : p.z, at_v = v == 0 ? p.x : v == 1 ? p.y : p.z;
   grid_.visit_along(p, axis, forward, [&](int32_t face, const auto& is_here) {
+    // Most of a cell's triangles lie beside the ray.
+    const Box& box = grid_.box(face);
+    if (at_u < box.low[u] || at_u > box.high[u] || at_v < box.low[v] || at_v > box.high[v]) return;
     const int32_t* corner = faces_.data() + 3 * static_cast<size_t>(face);
     double area[3];
     for (int k = 0; k < 3; ++k) {

@@ -89,6 +89,8 @@ class TriangleGrid {
         visit(entries_[entry], is_here);
     }
   }
+  // What holds the triangle, where it was when the grid was built.
+  const Box& box(int32_t face) const { return boxes_[face]; }
   static uint32_t bit(int32_t label) { return 1u << (label & 31); }
   int64_t bytes() const {
     const size_t words = begin_.capacity() + at_.capacity() + entries_.capacity() +

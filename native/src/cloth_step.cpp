@@ -83,8 +83,11 @@ void keep_out(persona_cloth& cloth, int64_t i, int64_t place, const persona_clot
   Leeway& leeway = cloth.leeways[place];
   // The distance to a face changes by no more than the way gone.
   if (!first && length(x - leeway.from) < leeway.way) return;
-  if (first && walk) face = cloth.body.walk(x, face);
-  const Foot foot = cloth.body.foot_on(face, x);
+  Foot foot;
+  if (first && walk)
+    face = cloth.body.walk(x, face, foot);
+  else
+    foot = cloth.body.foot_on(face, x);
   Vec normal = cloth.body.normal_at(face, foot);
   const float away = std::sqrt(foot.distance2);
   const bool inside = dot(x - foot.point, normal) < 0.0f;

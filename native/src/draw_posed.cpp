@@ -96,7 +96,7 @@ int persona_draw_posed(persona_workspace* workspace, int isa, int threads,
     drawing.pose.share_begin = rig->share_begin, drawing.pose.share_bones = rig->share_bones;
     drawing.pose.shares = rig->shares, drawing.pose.flesh = w.flesh.get<float>();
     drawing.pose.bones = w.bones.get<float>(), drawing.pose.max_stretch = pose->max_stretch;
-    drawing.pose.offsets = pose->gaussian_offsets;
+    drawing.pose.offsets = pose->gaussian_offsets, drawing.pose.slopes = pose->gaussian_slopes;
     drawing.prepare.width = width, drawing.prepare.height = height;
     BlockSummary* summaries = begin_binning(w, rig->count, drawing.prepare);
     over_gaussians(threads, rig->count, [&](int64_t begin, int64_t end) {

@@ -80,7 +80,7 @@ struct PoseJob {
   const int32_t *corners, *share_begin, *share_bones;
   const float *shares, *flesh, *bones;
   float max_stretch;
-  const float *offsets, *scales;  // (n,3) or null
+  const float *offsets, *scales, *slopes;  // (n,3), (n,3), (n,3,3); or null
   float *means, *covariances, *normals;  // of the Gaussians from `first`; normals may be null
   int64_t first;
 };

@@ -87,7 +87,7 @@ PERSONA_INLINE void unpose_lanes(const PoseUnjob& way, int64_t first, int count)
     const Vec along = held ? dot(unit, grad_axes[a]) : Vec{};
     for (int i = 0; i < 3; ++i) {
       const Vec back = factor[a] * (grad_axes[a][i] - unit[i] * along);
-      for (int j = 0; j < 3; ++j) grad_f[3 * i + j] += back * rest_column(p, 6 + 3 * a + j);
+      for (int j = 0; j < 3; ++j) grad_f[3 * i + j] += back * p.tangents[a][j];
     }
   }
   Vec grad_mean[3], grad_x[3];

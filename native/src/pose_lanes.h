@@ -104,9 +104,25 @@ struct PosedLanes {
   Vec x[3];            // at rest, moved by flesh and offset
   Vec mean[3], f[9];   // skinned, and the derivative of that
   Vec scales[3];
+  Vec tangents[2][3];  // at rest, turned by the slope of the offsets
 };
 
 PERSONA_INLINE Vec rest_column(const PosedLanes& p, int k) { return read(p.rest + kPoseBlock * k); }
+
+// Adds the slope of the offsets, times a tangent, to it; for lanes beyond `count`, nothing.
+PERSONA_INLINE void turn_tangents(const PoseJob& job, int64_t first, int count, PosedLanes& p) {
+  alignas(64) float columns[9][kWidth] = {};
+  for (int lane = 0; lane < count; ++lane)
+    for (int k = 0; k < 9; ++k) columns[k][lane] = job.slopes[9 * (first + lane) + k];
+  for (int a = 0; a < 2; ++a) {
+    Vec turned[3];
+    for (int i = 0; i < 3; ++i) {
+      const Vec row[3] = {read(columns[3 * i]), read(columns[3 * i + 1]), read(columns[3 * i + 2])};
+      turned[i] = p.tangents[a][i] + dot(row, p.tangents[a]);
+    }
+    for (int i = 0; i < 3; ++i) p.tangents[a][i] = turned[i];
+  }
+}
 
 PERSONA_INLINE void skin_lanes(const PoseJob& job, int64_t first, int count, PosedLanes& p) {
   p.block = first / kPoseBlock;
@@ -121,13 +137,14 @@ PERSONA_INLINE void skin_lanes(const PoseJob& job, int64_t first, int count, Pos
   }
   for (int a = 0; a < 3; ++a) p.scales[a] = rest_column(p, 12 + a);
   if (job.scales != nullptr) read_rows(job.scales, first, count, p.scales);
+  for (int k = 0; k < 6; ++k) p.tangents[k / 3][k % 3] = rest_column(p, 6 + k);
+  if (job.slopes != nullptr) turn_tangents(job, first, count, p);
   skin(job, p.block, p.lane, p.x, p.mean, p.f);
 }
 
 // A tangent carried by the derivative, not yet held below the longest.
 PERSONA_INLINE void carry_tangent(const PosedLanes& p, int a, Vec* carried) {
-  const Vec u[3] = {rest_column(p, 6 + 3 * a), rest_column(p, 7 + 3 * a), rest_column(p, 8 + 3 * a)};
-  for (int i = 0; i < 3; ++i) carried[i] = dot(p.f + 3 * i, u);
+  for (int i = 0; i < 3; ++i) carried[i] = dot(p.f + 3 * i, p.tangents[a]);
 }
 
 // What it is multiplied by.

@@ -24,6 +24,8 @@ KEYS = {
     "fps",
 }
 
+ANIMATE_PARTS = ("pose", "project", "draw", "player", "learned", "baked")
+
 
 def events(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -36,7 +38,7 @@ def events(capsys):
         ("train", {"train"}),
         (
             "animate",
-            {"animate", *(f"animate.{part}" for part in ("pose", "project", "draw", "player"))},
+            {"animate", *(f"animate.{part}" for part in ANIMATE_PARTS)},
         ),
     ],
 )
@@ -152,6 +154,8 @@ def test_ratios_divide_the_best_times_of_one_run():
         row_of(channels=12, forward=1.5),
         row_of("animate.draw", forward=4.0),
         row_of("animate", forward=5.0),
+        row_of("animate.learned", forward=15.0),
+        row_of("animate.baked", forward=10.0),
     ]
     ratios = ratios_of(rows)
     case = "raster 100 at 64 px, 3 channels, sigma 0.75"
@@ -161,6 +165,8 @@ def test_ratios_divide_the_best_times_of_one_run():
     assert ratios[f"{case}: step / forward, avx2"] == 2.5
     assert ratios["raster 100 at 64 px, sigma 0.75: forward, 12 / 3 channels, avx2"] == 1.5
     assert ratios["animate 100 at 64 px: frame / drawing, avx2"] == 1.25
+    assert ratios["animate 100 at 64 px: learned / stiff, avx2"] == 3.0
+    assert ratios["animate 100 at 64 px: baked / stiff, avx2"] == 2.0
 
 
 def test_only_what_is_worse_than_the_tolerance_is_slower():

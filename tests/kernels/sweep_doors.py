@@ -66,6 +66,7 @@ POSE = {
     "translation": rows(3),
     "vertex_offsets": rows(V, 3),
     "gaussian_offsets": rows(N, 3),
+    "gaussian_slopes": rows(N, 3, 3),
 }
 SIZE = {"width": 9, "height": 7}
 CLOTH = {

@@ -49,7 +49,12 @@ def puppet_and_pose(seed, *, count=150, channels=3, offsets=False, dtype=torch.f
     )
     rotations = 0.4 * torch.randn(BONES, 3, generator=g)
     rotations[0], rotations[1] = 0.0, torch.tensor([1e-8, -1e-8, 1e-8])
-    more = {"vertex_offsets": (VERTICES, 3), "gaussian_offsets": (count, 3)} if offsets else {}
+    more = {
+        "vertex_offsets": (VERTICES, 3),
+        "gaussian_offsets": (count, 3),
+        "gaussian_slopes": (count, 3, 3),
+    }
+    more = more if offsets else {}
     pose = PuppetPose(
         rotations=rotations.to(dtype),
         expression=torch.randn(EXPRESSIONS, generator=g).to(dtype),
@@ -83,7 +88,8 @@ def ellipses_of(puppet, pose):
     flesh = bend_flesh(puppet, pose, turns)
     rig = puppet.rig
     if pose.gaussian_offsets is not None:
-        rig = replace(rig, means=rig.means + pose.gaussian_offsets)
+        turned = rig.tangents + pose.gaussian_slopes @ rig.tangents
+        rig = replace(rig, means=rig.means + pose.gaussian_offsets, tangents=turned)
     means, covariances, _ = pose_gaussians(rig, flesh, bones)
     return means, project_gaussians(means, covariances, CAMERA)
 
@@ -139,10 +145,15 @@ def test_moving_the_puppet_and_the_camera_together_changes_nothing(backend):
 
 
 @pytest.mark.parametrize("backend", ON_CPU)
-@pytest.mark.parametrize("name", ["vertex_offsets", "gaussian_offsets"])
+@pytest.mark.parametrize("name", ["vertex_offsets", "gaussian_offsets", "gaussian_slopes"])
 def test_offsets_of_zero_are_no_offsets(backend, name):
     puppet, pose = puppet_and_pose(5)
-    shape = (VERTICES, 3) if name == "vertex_offsets" else tuple(puppet.rig.means.shape)
+    count = len(puppet.rig.means)
+    shape = {
+        "vertex_offsets": (VERTICES, 3),
+        "gaussian_offsets": (count, 3),
+        "gaussian_slopes": (count, 3, 3),
+    }[name]
     plain = draw_posed(puppet, pose, CAMERA, backend=backend)
     zero = draw_posed(puppet, replace(pose, **{name: torch.zeros(shape)}), CAMERA, backend=backend)
     assert torch.equal(zero.image, plain.image)
@@ -177,6 +188,8 @@ def test_what_does_not_fit_is_refused_before_native_code():
         draw_posed(puppet, replace(pose, expression=torch.zeros(4)), CAMERA)
     with pytest.raises(InputError, match=r"gaussian_offsets has shape \(3, 3\)"):
         draw_posed(puppet, replace(pose, gaussian_offsets=torch.zeros(3, 3)), CAMERA)
+    with pytest.raises(InputError, match=r"gaussian_slopes has shape \(4, 3, 3\)"):
+        draw_posed(puppet, replace(pose, gaussian_slopes=torch.zeros(4, 3, 3)), CAMERA)
     with pytest.raises(InputError, match=r"vertex_offsets is torch\.float64"):
         draw_posed(puppet, replace(pose, vertex_offsets=torch.zeros(VERTICES, 3).double()), CAMERA)
     with pytest.raises(InputError, match=r"translation is .* on meta"):

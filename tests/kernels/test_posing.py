@@ -222,13 +222,15 @@ def moved(count, dtype=torch.float32):
     return offsets.to(dtype), scales.to(dtype)
 
 
+@pytest.mark.parametrize("turns", [False, True])
 @pytest.mark.parametrize("given", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("count", [1, 17, 1025])
-def test_moved_and_resized_gaussians_agree_in_value_and_gradient(isa, count, given):
+def test_moved_and_resized_gaussians_agree_in_value_and_gradient(isa, count, given, turns):
     rig, flesh, bones = rig_and_pose(count, count=count)
     exact = changed(rig, torch.Tensor.double), flesh.double(), bones.double()
     g = torch.Generator().manual_seed(1)
     towards = [torch.randn(count, width, generator=g) for width in (3, 6, 3)]
+    slopes = 0.3 * torch.randn(count, 3, 3, generator=g)
 
     def run(rig, flesh, bones, backend):
         rows = [
@@ -236,7 +238,14 @@ def test_moved_and_resized_gaussians_agree_in_value_and_gradient(isa, count, giv
             for value, wanted in zip(moved(count), given, strict=True)
         ]
         got = pose_gaussians(
-            rig, flesh, bones, offsets=rows[0], scales=rows[1], max_stretch=1.5, backend=backend
+            rig,
+            flesh,
+            bones,
+            offsets=rows[0],
+            scales=rows[1],
+            slopes=slopes.to(flesh.dtype) if turns else None,
+            max_stretch=1.5,
+            backend=backend,
         )
         loss = sum((v * t.to(v.dtype)).sum() for v, t in zip(got, towards, strict=True))
         loss.backward()

@@ -223,6 +223,7 @@ def wall(flat_camera):
             limb=torch.full((len(means),), int(limb)),
             is_hair=torch.zeros(len(means)),
             under=torch.zeros(len(means)),
+            inner=torch.zeros(len(means), dtype=torch.bool),
         )
 
     return hang

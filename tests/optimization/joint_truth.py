@@ -7,6 +7,7 @@ import torch
 from persona.animation.wander import wander
 from persona.avatar import Avatar
 from persona.avatar.rates import at_rest, joint_rates
+from persona.avatar.slopes import Moved
 from persona.geometry.cameras import Camera, look_at, photo_camera
 from persona.records.body_params import BodyParams
 from persona.records.frame_set import PHOTO, Clip, Picture, picture_from
@@ -42,7 +43,7 @@ def shown(
     camera: Camera,
     *,
     frame: int = 0,
-    offsets: torch.Tensor | None = None,
+    offsets: torch.Tensor | Moved | None = None,
     maps: bool = True,
     trust: float = 1.0,
 ) -> Picture:

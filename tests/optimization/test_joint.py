@@ -7,6 +7,7 @@ import torch
 
 from persona.avatar.cloth import predict_clip
 from persona.avatar.nodes import place_nodes
+from persona.avatar.slopes import slopes_of
 from persona.body.skeleton import JOINT_IDS
 from persona.core.errors import FileFormatError, InputError, OptimizationError
 from persona.images.similarity import psnr
@@ -185,14 +186,14 @@ def held_out_ratio(cloth, clip) -> float:
 @pytest.mark.slow
 def test_offsets_seen_in_pictures_alone_are_found_in_poses_not_seen(person, nodes):
     motion = moving(person, 30.0, fps=3, seed=5)
-    offsets = planted(person, nodes, motion)
+    offsets, turning = planted(person, nodes, motion), slopes_of(nodes)
     pictures = [
         shown(
             person,
             motion.params.frame(f),
             around(1.3 * ((7 * f) % 5 - 2)),
             frame=f,
-            offsets=nodes.carry(offsets[f]),
+            offsets=turning.carry(offsets[f]),
         )
         for f in range(motion.frame_count)
     ]

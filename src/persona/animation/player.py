@@ -12,6 +12,7 @@ from persona.animation.framing import Posable
 from persona.animation.shadow import contact_shadow
 from persona.avatar import Avatar
 from persona.avatar.rates import RateTracker
+from persona.avatar.slopes import Moved
 from persona.core.errors import InputError
 from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
@@ -40,7 +41,7 @@ class Drawable(Posable, Protocol):
         camera: Camera,
         *,
         rates: JointRates | None = None,
-        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | Moved | None = None,
     ) -> PosedPicture:
         """Draw one pose over nothing, moving at some rates or by some offsets at rest [m]."""
         ...
@@ -59,7 +60,7 @@ def draw(
     *,
     background: Float[Tensor, " 3"] | Image | None,
     shadow: bool = True,
-    offsets: Iterable[Float[Tensor, "n 3"] | None] = repeat(None),
+    offsets: Iterable[Float[Tensor, "n 3"] | Moved | None] = repeat(None),
 ) -> Iterator[Float[Tensor, "h w c"]]:
     """Yield the drawn frames of a motion.
 
@@ -103,8 +104,8 @@ def draw(
             yield _put_down(color, drawn.alpha, under, camera, background)
 
 
-def baked_offsets(avatar: Avatar, motion: Motion) -> Iterator[Float[Tensor, "n 3"] | None]:
-    """Yield, for `draw`, what the shapes baked from the cloth's network say in every frame [m].
+def baked_offsets(avatar: Avatar, motion: Motion) -> Iterator[Moved | None]:
+    """Yield, for `draw`, what the shapes baked from the cloth's network say in every frame.
 
     None where the avatar has learned nothing.
     """

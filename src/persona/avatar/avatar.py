@@ -12,6 +12,7 @@ from persona.avatar.appearance import Appearance, split_light
 from persona.avatar.binding import Binding
 from persona.avatar.cloth import Cloth
 from persona.avatar.posing import CanonicalGaussians, puppet_of, puppet_pose, rig_of
+from persona.avatar.slopes import Moved
 from persona.body import SmplxBody, body_of
 from persona.core.moving import moved
 from persona.geometry.cameras import Camera, photo_camera
@@ -136,7 +137,7 @@ class Avatar:
         params: BodyParams,
         *,
         rates: JointRates | None = None,
-        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | Moved | None = None,
     ) -> Gaussians:
         """Put the person into a pose.
 
@@ -144,14 +145,17 @@ class Avatar:
             params: One pose without batch axes, on the avatar's device. Its betas are ignored: the
                 avatar keeps its own.
             rates: How fast the pose changes, as `rates.RateTracker` says; None stands still.
-            gaussian_offsets: Added to the rest means instead of what the cloth has learned [m].
+            gaussian_offsets: Added to the rest means instead of what the cloth has learned [m];
+                those that are `Moved` turn the Gaussians, too.
 
         Returns:
             Gaussians in the world frame.
         """
         flesh, bones = self._bent(params)
-        offsets = self._offsets(params, rates, gaussian_offsets)
-        means, covariances, normals = pose_gaussians(self.rig, flesh, bones, offsets=offsets)
+        offsets, slopes = self._offsets(params, rates, gaussian_offsets)
+        means, covariances, normals = pose_gaussians(
+            self.rig, flesh, bones, offsets=offsets, slopes=slopes
+        )
         return Gaussians(
             means=means,
             covariances=covariances,
@@ -178,7 +182,7 @@ class Avatar:
         *,
         rates: JointRates | None = None,
         vertex_offsets: Float[Tensor, "v 3"] | None = None,
-        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | Moved | None = None,
         threads: int | None = None,
     ) -> PosedPicture:
         """Draw the person in a pose at once, for films and live use.
@@ -191,22 +195,32 @@ class Avatar:
             camera: Who looks, and the size of the picture.
             rates: How fast the pose changes, as `rates.RateTracker` says; None stands still.
             vertex_offsets: Added to the body's rest skin [m].
-            gaussian_offsets: Added to the rest means instead of what the cloth has learned [m].
+            gaussian_offsets: As for `pose`.
             threads: CPU threads to use; None takes torch's number.
         """
         pose = puppet_pose(params, self.puppet.expression_dirs.shape[2])
         with torch.no_grad():
-            offsets = self._offsets(params, rates, gaussian_offsets)
-        pose = replace(pose, vertex_offsets=vertex_offsets, gaussian_offsets=offsets)
+            offsets, slopes = self._offsets(params, rates, gaussian_offsets)
+        pose = replace(
+            pose,
+            vertex_offsets=vertex_offsets,
+            gaussian_offsets=offsets,
+            gaussian_slopes=slopes,
+        )
         return draw_posed(self.puppet, pose, camera, threads=threads)
 
     def _offsets(
-        self, params: BodyParams, rates: JointRates | None, given: Float[Tensor, "n 3"] | None
-    ) -> Float[Tensor, "n 3"] | None:
-        """Take the offsets that were given, or what the cloth has learned, if it has."""
-        if given is not None or self.cloth is None:
-            return given
-        return self.cloth.offsets(params, rates)
+        self,
+        params: BodyParams,
+        rates: JointRates | None,
+        given: Float[Tensor, "n 3"] | Moved | None,
+    ) -> tuple[Float[Tensor, "n 3"] | None, Float[Tensor, "n 3 3"] | None]:
+        """Take offsets and slopes that were given, or what the cloth has learned, if it has."""
+        if given is None and self.cloth is not None:
+            given = self.cloth.offsets(params, rates)
+        if isinstance(given, Moved):
+            return given.offsets, given.slopes
+        return given, None
 
     def _bent(self, params: BodyParams) -> tuple[Float[Tensor, "v 3"], Float[Tensor, "55 4 4"]]:
         """Bend the body: what is added to its rest skin, and its bones."""

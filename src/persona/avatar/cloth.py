@@ -1,6 +1,7 @@
 """Cloth: what an avatar has learned about how its clothes move."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from persona.avatar.correctives import Correctives
 from persona.avatar.deformation import Deformation
+from persona.avatar.slopes import Moved, Slopes, slopes_of
 from persona.core.errors import InputError
 from persona.records.body_params import BodyParams
 from persona.records.frame_set import Clip, JointRates
@@ -44,7 +46,7 @@ class Cloth:
 
     def offsets(
         self, params: BodyParams, rates: JointRates | None, *, baked: bool = False
-    ) -> Float[Tensor, "n 3"]:
+    ) -> Moved:
         """Say where the Gaussians go in one pose.
 
         Args:
@@ -53,10 +55,15 @@ class Cloth:
             baked: Whether the shapes answer instead of the network.
 
         Returns:
-            What to add to the rest means [m].
+            What to add to the rest means, and how they turn.
         """
         source = self.correctives if baked else self.deformation
-        return self.nodes.carry(source.offsets(params.full_pose[None], rates)[0])
+        return self.slopes.carry(source.offsets(params.full_pose[None], rates)[0])
+
+    @cached_property
+    def slopes(self) -> Slopes:
+        """What turns Gaussians as the nodes around them move; made at the first pose, then kept."""
+        return slopes_of(self.nodes)
 
 
 def predict_clip(source: Deformation | Correctives, clip: Clip) -> Float[Tensor, "t k 3"]:

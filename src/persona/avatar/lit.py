@@ -8,6 +8,7 @@ from torch import Tensor
 
 from persona.avatar.avatar import Avatar
 from persona.avatar.light import Light
+from persona.avatar.slopes import Moved
 from persona.geometry.cameras import Camera
 from persona.kernels import PosedPicture
 from persona.records.body_params import BodyParams
@@ -35,7 +36,7 @@ class LitAvatar:
         params: BodyParams,
         *,
         rates: JointRates | None = None,
-        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | Moved | None = None,
     ) -> Gaussians:
         """Put the person into a pose; as `Avatar.pose`, with colours as lit there."""
         posed = self.avatar.pose(params, rates=rates, gaussian_offsets=gaussian_offsets)
@@ -47,7 +48,7 @@ class LitAvatar:
         camera: Camera,
         *,
         rates: JointRates | None = None,
-        gaussian_offsets: Float[Tensor, "n 3"] | None = None,
+        gaussian_offsets: Float[Tensor, "n 3"] | Moved | None = None,
     ) -> PosedPicture:
         """Draw the person in a pose over nothing; as `Avatar.draw`."""
         with torch.no_grad():

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from persona.animation.player import draw
 from persona.avatar import Avatar
+from persona.avatar.rates import RateTracker
 from persona.bench.cases import BenchConfig
 from persona.bench.clock import Marks, instruction_set, lap_times
 from persona.bench.contestants import Contestant
+from persona.bench.dressed import with_cloth
 from persona.bench.rows import Row, one_way
 from persona.bench.scenes import SWING_FRAMES, body_avatar, swinging_params
 from persona.core.moving import moved
@@ -23,21 +25,33 @@ from persona.rendering.camera_paths import fit_camera
 
 YAW = 0.4
 """Where the camera stands, a little to the left of front [rad]."""
+FPS = 30.0
+"""Frames a second of the film."""
 COLORS = 3
 """Channels of a frame."""
 PARTS = ("pose", "project", "draw")
 """Parts of a frame."""
+WHOLE = (
+    ("animate", "whole"),
+    ("animate.player", "player"),
+    ("animate.learned", "learned"),
+    ("animate.baked", "baked"),
+)
+"""Rows of whole frames, and what is called for them."""
 
 
 def time_animation(config: BenchConfig) -> Iterator[Row]:
     """Yield a row ``animate`` for each case and contestant, and one for each of its parts.
 
-    Frames of a film come over a colour and with the person's shadow (``animate.player``). The
-    plain-torch twin poses and projects; drawing would take minutes.
+    Frames of a film come over a colour and with the person's shadow (``animate.player``). Clothes
+    follow the skin, but for ``animate.learned``, where their network moves them, and
+    ``animate.baked``, where the shapes distilled from it do. The plain-torch twin poses and
+    projects; drawing would take minutes.
     """
     for case in config.cases:
         avatar = Avatar.load(config.avatar) if config.avatar else None
-        avatar = avatar or body_avatar(case.gaussians, sigma=case.sigma)
+        dressed = with_cloth(avatar or body_avatar(case.gaussians, sigma=case.sigma))
+        avatar = replace(dressed, cloth=None)
         camera = fit_camera(
             avatar.pose(swinging_params(0)).means,
             width=3 * case.size // 4,
@@ -46,11 +60,13 @@ def time_animation(config: BenchConfig) -> Iterator[Row]:
         )
         calls = {}
         for contestant in config.contestants:
-            film = _Film(avatar, camera, contestant, config.threads)
+            film = _Film(avatar, dressed, camera, contestant, config.threads)
             calls[f"parts {contestant.label}"] = partial(_timed, film.frame, contestant)
             if contestant.backend is not Backend.REFERENCE:
                 calls[f"whole {contestant.label}"] = partial(_timed, film.whole, contestant)
                 calls[f"player {contestant.label}"] = partial(_timed, film.play, contestant)
+                calls[f"learned {contestant.label}"] = partial(_timed, film.learned, contestant)
+                calls[f"baked {contestant.label}"] = partial(_timed, film.baked, contestant)
         with torch.no_grad():
             laps = lap_times(calls, rounds=config.rounds)
         row = partial(
@@ -67,7 +83,7 @@ def time_animation(config: BenchConfig) -> Iterator[Row]:
                 f"animate.{part}": [[t] for t in lap]
                 for part, lap in _by_part(laps[f"parts {contestant.label}"])
             }
-            for name, call in (("animate", "whole"), ("animate.player", "player")):
+            for name, call in WHOLE:
                 if f"{call} {contestant.label}" in laps:
                     found[name] = laps[f"{call} {contestant.label}"]
             for name in sorted(found):
@@ -88,10 +104,16 @@ class _Film:
     """An avatar on its device, and the frames it goes through."""
 
     def __init__(
-        self, avatar: Avatar, camera: Camera, contestant: Contestant, threads: int
+        self,
+        avatar: Avatar,
+        dressed: Avatar,
+        camera: Camera,
+        contestant: Contestant,
+        threads: int,
     ) -> None:
         device = contestant.device
         self.avatar = avatar if device.type == "cpu" else avatar.to(device)
+        self.dressed = dressed if device.type == "cpu" else dressed.to(device)
         self.camera, self.backend, self.threads = camera, contestant.backend, threads
         self.poser = contestant.beside_drawing
         frames = (swinging_params(index) for index in range(SWING_FRAMES))
@@ -100,6 +122,8 @@ class _Film:
             moved(replace(params, betas=betas), device) for params in frames
         ]
         self.next = 0
+        tracker = RateTracker()
+        self.rates = [tracker.step(params, 1 / FPS) for params in self.frames]
 
     def frame(self, mark: Marks) -> None:
         """Draw one frame in its parts; the plain twin stops before drawing."""
@@ -142,11 +166,26 @@ class _Film:
         self.avatar.draw(self._following(), self.camera, threads=self.threads)
         mark()
 
+    def learned(self, mark: Marks) -> None:
+        """The same with clothes that a network moves."""
+        params = self._following()
+        rates = self.rates[self.next]
+        self.dressed.draw(params, self.camera, rates=rates, threads=self.threads)
+        mark()
+
+    def baked(self, mark: Marks) -> None:
+        """The same with clothes that shapes move, distilled from the network."""
+        params = self._following()
+        assert self.dressed.cloth is not None
+        moved_to = self.dressed.cloth.offsets(params, self.rates[self.next], baked=True)
+        self.dressed.draw(params, self.camera, gaussian_offsets=moved_to, threads=self.threads)
+        mark()
+
     def play(self, mark: Marks) -> None:
         """Draw one frame of a film."""
         params = self._following()
         still = {f.name: getattr(params, f.name)[None] for f in fields(params)}
-        motion = Motion(params=BodyParams(**still), fps=30.0)
+        motion = Motion(params=BodyParams(**still), fps=FPS)
         next(draw(self.avatar, motion, [self.camera], background=torch.ones(3)))
         mark()
 

@@ -159,11 +159,15 @@ def _channel_ratios(rows: Iterable[Row]) -> dict[str, float]:
 
 
 def _frame_ratios(rows: Iterable[Row]) -> dict[str, float]:
-    """Compare frames with their drawing."""
+    """Compare frames with their drawing, and cloth that moves with cloth that does not."""
     times = {(r.name, r.isa, r.gaussians, r.size): r.times.best_forward_ms for r in rows if r.isa}
     ratios = {}
     for (name, isa, gaussians, size), time_ms in times.items():
         drawing = times.get(("animate.draw", isa, gaussians, size))
         if name == "animate" and drawing:
             ratios[f"animate {gaussians} at {size} px: frame / drawing, {isa}"] = time_ms / drawing
+        stiff = times.get(("animate", isa, gaussians, size))
+        way = name.removeprefix("animate.")
+        if way in ("learned", "baked") and stiff:
+            ratios[f"animate {gaussians} at {size} px: {way} / stiff, {isa}"] = time_ms / stiff
     return ratios

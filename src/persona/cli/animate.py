@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from persona.animation.framing import View
     from persona.avatar.avatar import Avatar
+    from persona.avatar.slopes import Moved
     from persona.records.motion import Motion
 
 DEFAULT_FPS = 30.0
@@ -89,7 +90,7 @@ def run(args: Args) -> int:
     width, height = cameras[0].width, cameras[0].height
     background = background_from(args.background, width=width, height=height)
     shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
-    offsets: Iterable[Tensor | None] = repeat(None)
+    offsets: Iterable[Tensor | Moved | None] = repeat(None)
     if args.simulate:
         offsets = _clothes(args, avatar, motion)
     elif args.cloth == "baked":
@@ -135,14 +136,15 @@ def _check(args: Args) -> None:
         )
 
 
-def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor]":
+def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor | Moved]":
     from persona.pipeline.create import outfit_of
-    from persona.pipeline.simulated import led_in, simulate_clothes
+    from persona.pipeline.simulated import led_in, simulate_clothes, turned
 
     outfit = outfit_of(args.avatar)
     steps = led_in(avatar, motion)[0].frame_count
     with current().stage("simulate", steps=steps) as stage:
-        return iter(list(simulate_clothes(avatar, outfit, motion, tick=stage.advance)))
+        frames = list(simulate_clothes(avatar, outfit, motion, tick=stage.advance))
+    return turned(avatar, frames)
 
 
 def _motion(args: Args, avatar: "Avatar") -> "Motion":

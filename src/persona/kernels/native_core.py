@@ -11,7 +11,7 @@ from persona.core.errors import BackendError
 from persona.kernels.dispatch import ISA_VARIABLE, isa_from_environment
 
 LIBRARY = Path(__file__).parents[1] / "_native" / "libpersona_native.so"
-ABI_VERSION = 5
+ABI_VERSION = 6
 """Must equal PERSONA_ABI_VERSION in native/include/persona_native.h."""
 ISAS = ("baseline", "avx2", "avx512")
 """Instruction sets in the order of ``enum persona_isa``; baseline is SSE2 or NEON."""
@@ -94,6 +94,7 @@ class PoseStruct(ctypes.Structure):
         ("expression", ctypes.c_void_p),
         ("vertex_offsets", ctypes.c_void_p),
         ("gaussian_offsets", ctypes.c_void_p),
+        ("gaussian_slopes", ctypes.c_void_p),
         ("translation", ctypes.c_float * 3),
         ("max_stretch", ctypes.c_float),
     )
@@ -121,11 +122,11 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     ),
     "persona_pose_gaussians": (
         _INT,
-        (_INT, _INT, _LONG, *[_P] * 9, ctypes.c_float, *[_P] * 3),
+        (_INT, _INT, _LONG, *[_P] * 10, ctypes.c_float, *[_P] * 3),
     ),
     "persona_pose_gaussians_backward": (
         _INT,
-        (_INT, _INT, _LONG, *[_P] * 9, ctypes.c_float, *[_P] * 5),
+        (_INT, _INT, _LONG, *[_P] * 10, ctypes.c_float, *[_P] * 5),
     ),
     "persona_ssim_forward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 5, _P)),
     "persona_ssim_backward": (_INT, (_P, *[_INT] * 5, _P, _P, *[_INT] * 4, _P, _P)),

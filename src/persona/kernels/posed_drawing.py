@@ -98,6 +98,9 @@ class PuppetPose:
     """Added to the rest skin, for example by learned correctives [m]."""
     gaussian_offsets: Float[Tensor, "n 3"] | None = None
     """Added to the rest means, for example by a network that knows the pose [m]."""
+    gaussian_slopes: Float[Tensor, "n 3 3"] | None = None
+    """Change of these offsets for every metre along the rest surface: added to the identity, they
+    turn and stretch the tangents [-]."""
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -204,6 +207,7 @@ def _check_pose(puppet: Puppet, pose: PuppetPose) -> None:
         "translation": (3,),
         "vertex_offsets": (rig.vertex_count, 3),
         "gaussian_offsets": tuple(rig.means.shape),
+        "gaussian_slopes": (*rig.means.shape, 3),
     }
     given = {name: (value, wanted[name]) for name, value in pose.tensors.items()}
     check_floats(means=(rig.means, (None, 3)), **given)

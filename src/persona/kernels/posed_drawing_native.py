@@ -55,7 +55,7 @@ def draw_posed(
     if packed is None:
         packed = _packed[puppet] = pack(puppet)
     given = {name: value.detach().contiguous() for name, value in pose.tensors.items()}
-    names = ("rotations", "expression", "vertex_offsets", "gaussian_offsets")
+    names = ("rotations", "expression", "vertex_offsets", "gaussian_offsets", "gaussian_slopes")
     posed = PoseStruct(
         *(address(given.get(name)) for name in names),
         translation=tuple(given["translation"].tolist()),

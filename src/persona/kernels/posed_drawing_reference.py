@@ -29,7 +29,12 @@ def draw_posed(
     """Run the steps one after the other; see `persona.kernels.posed_drawing.draw_posed`."""
     flesh, bones = bending_reference.bend_puppet(puppet, pose)
     means, covariances, _ = posing_reference.pose_gaussians(
-        puppet.rig, flesh, bones, max_stretch=max_stretch, offsets=pose.gaussian_offsets
+        puppet.rig,
+        flesh,
+        bones,
+        max_stretch=max_stretch,
+        offsets=pose.gaussian_offsets,
+        slopes=pose.gaussian_slopes,
     )
     means2d, conics, depths = projection_reference.project_gaussians(
         means, covariances, camera, eps2d=eps2d, near=near

@@ -26,7 +26,12 @@ def draw_posed(
     rasterize = implementation("rasterize", puppet.opacities.device)
     flesh, bones = bending_triton.bend_puppet(puppet, pose)
     means, covariances, _ = posing_triton.pose_gaussians(
-        puppet.rig, flesh, bones, max_stretch=max_stretch, offsets=pose.gaussian_offsets
+        puppet.rig,
+        flesh,
+        bones,
+        max_stretch=max_stretch,
+        offsets=pose.gaussian_offsets,
+        slopes=pose.gaussian_slopes,
     )
     means2d, conics, depths = projection_triton.project_gaussians(
         means, covariances, camera, eps2d=eps2d, near=near

@@ -73,6 +73,7 @@ def pose_gaussians(
     *,
     offsets: Float[Tensor, "n 3"] | None = None,
     scales: Float[Tensor, "n 3"] | None = None,
+    slopes: Float[Tensor, "n 3 3"] | None = None,
     max_stretch: float = MAX_STRETCH,
     backend: Backend | None = None,
     threads: int | None = None,
@@ -93,6 +94,8 @@ def pose_gaussians(
         T_posed_rest: Takes rest points to the world, one for each bone.
         offsets: Added to the means at rest [m]; None adds nothing.
         scales: Standard deviations in place of the rig's [m]; None takes those.
+        slopes: Change of the offsets for every metre along the rest surface: added to the
+            identity, they turn and stretch the tangents [-]; None turns nothing.
         max_stretch: Most that a tangent may be lengthened [-].
         backend: Force one implementation; None picks the fastest that runs here.
         threads: Threads of the native backend; None takes torch's number. The result is the
@@ -108,16 +111,19 @@ def pose_gaussians(
     n = rig.means.shape[0]
     rows = {"offsets": offsets, "scales": scales}
     given = {name: (value, (n, 3)) for name, value in rows.items() if value is not None}
+    turned = {} if slopes is None else {"slopes": (slopes, (n, 3, 3))}
     check_floats(
         flesh=(flesh, (rig.vertex_count, 3)),
         T_posed_rest=(T_posed_rest, (rig.bone_count, 4, 4)),
         means=(rig.means, (None, 3)),
         **given,
+        **turned,
     )
     check_thread_count(threads)
     check_stretch(max_stretch)
     if torch.is_grad_enabled():
-        wanted = flesh.requires_grad or T_posed_rest.requires_grad or rig.requires_grad
+        leaves = (flesh, T_posed_rest, *(value for value, _ in turned.values()))
+        wanted = rig.requires_grad or any(leaf.requires_grad for leaf in leaves)
         if wanted:
             backend = without_way_back("posing", backend)
     run = implementation("pose_gaussians", flesh.device, flesh.dtype, backend=backend)
@@ -127,6 +133,7 @@ def pose_gaussians(
         T_posed_rest,
         offsets=offsets,
         scales=scales,
+        slopes=slopes,
         max_stretch=max_stretch,
         threads=threads,
     )

@@ -51,6 +51,7 @@ def pose_gaussians(
     max_stretch: float,
     offsets: Tensor | None = None,
     scales: Tensor | None = None,
+    slopes: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose block by block; see `persona.kernels.posing.pose_gaussians`."""
@@ -58,6 +59,7 @@ def pose_gaussians(
         blocks=blocks_of(rig),
         flesh=flesh.detach().contiguous(),
         bones=T_posed_rest.detach().contiguous(),
+        slopes=None if slopes is None else slopes.detach().contiguous(),
         max_stretch=max_stretch,
         isa=isa_code(),
         threads=thread_count(threads),
@@ -72,6 +74,7 @@ class _How:
     blocks: Blocks
     flesh: Tensor
     bones: Tensor
+    slopes: Tensor | None
     max_stretch: float
     isa: int
     threads: int
@@ -79,7 +82,7 @@ class _How:
     def arguments(self, n: int, offsets: Tensor | None, scales: Tensor | None) -> tuple:
         b = self.blocks
         inputs = (b.rest, b.corners, b.share_begin, b.share_bones, b.shares, self.flesh, self.bones)
-        places = map(address, (*inputs, offsets, scales))
+        places = map(address, (*inputs, offsets, scales, self.slopes))
         return (self.isa, self.threads, n, *places, self.max_stretch)
 
 

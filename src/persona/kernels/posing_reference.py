@@ -17,6 +17,7 @@ def pose_gaussians(
     max_stretch: float,
     offsets: Tensor | None = None,
     scales: Tensor | None = None,
+    slopes: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
@@ -27,8 +28,9 @@ def pose_gaussians(
         means, rig.bone_ids, rig.bone_weights, rig.weight_gradients, T_posed_rest
     )
     posed = (linear * means[:, None]).sum(-1) + shift
+    tangents = rig.tangents if slopes is None else rig.tangents + slopes @ rig.tangents
     covariances, normals = stretch_surfels(
-        rig.tangents, rig.scales if scales is None else scales, deformation, max_stretch=max_stretch
+        tangents, rig.scales if scales is None else scales, deformation, max_stretch=max_stretch
     )
     return posed, covariances, normals
 

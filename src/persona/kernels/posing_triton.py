@@ -50,6 +50,7 @@ def pose_gaussians(
     max_stretch: float,
     offsets: Tensor | None = None,
     scales: Tensor | None = None,
+    slopes: Tensor | None = None,
     threads: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pose all Gaussians at once; see `persona.kernels.posing.pose_gaussians`."""
@@ -57,6 +58,7 @@ def pose_gaussians(
         columns=columns_of(rig),
         flesh=flesh.detach().contiguous(),
         bones=T_posed_rest.detach().contiguous(),
+        slopes=None if slopes is None else slopes.detach().contiguous(),
         max_stretch=float(max_stretch),
         slots=rig.bone_ids.shape[1],
     )
@@ -70,6 +72,7 @@ class _How:
     columns: Columns
     flesh: Tensor
     bones: Tensor
+    slopes: Tensor | None
     max_stretch: float
     slots: int
 
@@ -82,12 +85,14 @@ class _How:
             self.bones,
             self.flesh if offsets is None else offsets,
             self.flesh if scales is None else scales,
+            self.flesh if self.slopes is None else self.slopes,
             *places,
             self.max_stretch,
             n,
             SLOTS=self.slots,
             WITH_OFFSETS=offsets is not None,
             WITH_SCALES=scales is not None,
+            WITH_SLOPES=self.slopes is not None,
             BLOCK=BLOCK,
         )
 
@@ -158,6 +163,19 @@ def _rest_means(numbers, ids, flesh, offsets, i, count, inside, WITH_OFFSETS: tl
 
 @triton.jit
 @no_type_check
+def _tangent(numbers, first, slopes, i, count, inside, WITH_SLOPES: tl.constexpr):
+    """Give a tangent at rest, turned by the slope of the offsets."""
+    x, y, z = _column3(numbers, first, i, count, inside)
+    if WITH_SLOPES:
+        along = x, y, z
+        x = x + dot(load3(slopes, 3 * i, inside), along)
+        y = y + dot(load3(slopes, 3 * i + 1, inside), along)
+        z = z + dot(load3(slopes, 3 * i + 2, inside), along)
+    return x, y, z
+
+
+@triton.jit
+@no_type_check
 def _bone_row(bones, first, p, inside):
     """Give the linear part of a row of a transform, and where it takes a point."""
     x = tl.load(bones + first, mask=inside, other=0.0)
@@ -216,6 +234,7 @@ def _pose(
     bones,
     offsets,
     scales,
+    slopes,
     means,
     covariances,
     normals,
@@ -224,6 +243,7 @@ def _pose(
     SLOTS: tl.constexpr,
     WITH_OFFSETS: tl.constexpr,
     WITH_SCALES: tl.constexpr,
+    WITH_SLOPES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -232,7 +252,8 @@ def _pose(
     at, fx, fy, fz = _skinned(numbers, ids, bones, p, i, count, inside, SLOTS, BLOCK)
     store3(means, i, inside, at[0], at[1], at[2])
 
-    tu, tv = _column3(numbers, 6, i, count, inside), _column3(numbers, 9, i, count, inside)
+    tu = _tangent(numbers, 6, slopes, i, count, inside, WITH_SLOPES)
+    tv = _tangent(numbers, 9, slopes, i, count, inside, WITH_SLOPES)
     u, v = (dot(fx, tu), dot(fy, tu), dot(fz, tu)), (dot(fx, tv), dot(fy, tv), dot(fz, tv))
     u, v = scaled(u, _held(u, max_stretch)), scaled(v, _held(v, max_stretch))
     across = cross(u, v)
@@ -278,6 +299,7 @@ def _unpose(
     bones,
     offsets,
     scales,
+    slopes,
     grad_means,
     grad_covariances,
     grad_normals,
@@ -288,6 +310,7 @@ def _unpose(
     SLOTS: tl.constexpr,
     WITH_OFFSETS: tl.constexpr,
     WITH_SCALES: tl.constexpr,
+    WITH_SLOPES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Go back from means, covariances and normals to offsets and scales; as pose_backward.cpp."""
@@ -295,7 +318,8 @@ def _unpose(
     inside = i < count
     p = _rest_means(numbers, ids, flesh, offsets, i, count, inside, WITH_OFFSETS)
     _, fx, fy, fz = _skinned(numbers, ids, bones, p, i, count, inside, SLOTS, BLOCK)
-    tu, tv = _column3(numbers, 6, i, count, inside), _column3(numbers, 9, i, count, inside)
+    tu = _tangent(numbers, 6, slopes, i, count, inside, WITH_SLOPES)
+    tv = _tangent(numbers, 9, slopes, i, count, inside, WITH_SLOPES)
     free_u = dot(fx, tu), dot(fy, tu), dot(fz, tu)
     free_v = dot(fx, tv), dot(fy, tv), dot(fz, tv)
     held_u, held_v = _held(free_u, max_stretch), _held(free_v, max_stretch)

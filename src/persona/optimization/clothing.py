@@ -36,6 +36,7 @@ from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
+from persona.optimization.underlay import underlay_of
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
@@ -74,6 +75,10 @@ class DressedBody:
     """A `Limb` for every vertex."""
     under: np.ndarray
     """How far a skirt covers every vertex, 0 to 1, (v,)."""
+    inner: Float[Tensor, "v 3"]
+    """The naked body in the photo's pose, drawn in behind its clothes [m], world frame."""
+    inner_faces: np.ndarray
+    """Which of its triangles trouser legs and sleeves may uncover; see `underlay`."""
     shells: tuple[Shell, ...]
     """Skirts, hair and webs; camera frame."""
     front: Float[Tensor, "h w"]
@@ -142,6 +147,7 @@ def dress(
     front, covered = _front(layers, shells, view)
     union = (covered | mask).sum()
     neutral = neutral_vertices(body, fit.identity)
+    inner, inner_faces = _inside(garments, posed, body, (worn_rest + rest_offsets).numpy())
     return DressedBody(
         faces=body.faces,
         vertices=standing + offsets,
@@ -152,10 +158,24 @@ def dress(
         weights=body.weights,
         limbs=limbs,
         under=under,
+        inner=inner,
+        inner_faces=inner_faces,
         shells=tuple(shells),
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
+
+
+def _inside(
+    garments: Sequence[Garment], posed: BodyPose, body: SmplxBody, dressed_rest: np.ndarray
+) -> tuple[Float[Tensor, "v 3"], np.ndarray]:
+    """Draw the naked body in behind its clothes; where, and which triangles a hem may uncover."""
+    faces, weights = body.faces.numpy(), body.weights.numpy().astype(np.float64)
+    resting = posed.rest_vertices.numpy().astype(np.float64)
+    standoff = ((dressed_rest - resting) * vertex_normals(resting, faces)).sum(1)
+    underlay = underlay_of(garments, resting, faces, weights, standoff)
+    inset = underlay.inset[:, None] * vertex_normals(posed.vertices.numpy(), faces)
+    return posed.vertices - torch.from_numpy(inset).float(), underlay.faces
 
 
 def _skirts(garments: Sequence[Garment], posed: BodyPose, view: WorkingView) -> list[Skirt]:

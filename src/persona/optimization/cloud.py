@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from persona.avatar.binding import Binding
@@ -32,6 +32,8 @@ class PhotoCloud:
     """1 on the hair's shell, else 0."""
     under: Float[Tensor, " n"]
     """How far a skirt covers it, 0 to 1: its cloth hides the leg; 0 on shells."""
+    inner: Bool[Tensor, " n"]
+    """Whether it is skin inside a trouser leg or a sleeve, which the photo cannot show."""
 
     @property
     def count(self) -> int:

@@ -202,7 +202,7 @@ class _Training:
         self.model = JointModel(
             avatar,
             photo_owns(avatar, photo, threads=threads),
-            nodes=frames_nodes(avatar, self.frames),
+            nodes=frames_nodes(avatar, self.frames) if cloth is None else cloth.network.nodes,
             network=None if cloth is None else cloth.network,
             base=None if cloth is None else cloth.base,
             frames=len(self.lessons),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from persona.avatar.avatar import Avatar
 from persona.avatar.correctives import Correctives
 from persona.avatar.posing import CanonicalGaussians
+from persona.avatar.slopes import Moved, slopes_of
 from persona.body.regions import part_of_joint
 from persona.body.skeleton import JOINT_NAMES
 from persona.core.errors import OptimizationError
@@ -78,7 +79,8 @@ class JointModel(nn.Module):
         super().__init__()
         n, device = avatar.count, avatar.canonical.means.device
         self.avatar, self.owned, self.freedom = avatar, owned, freedom
-        self.nodes, self.base = nodes, base
+        self.base = base
+        self._slopes = None if nodes is None else slopes_of(nodes)
         self.shift = nn.Parameter(torch.zeros(n, 3, device=device))
         self.growth = nn.Parameter(torch.zeros(n, 1, device=device))
         self.color = nn.Parameter(avatar.canonical.colors.clone())
@@ -142,7 +144,7 @@ class JointModel(nn.Module):
         paint = self._paint(frame)
         camera = frame.picture.camera
 
-        def drawn(moved: Tensor | None) -> tuple[Gaussians, Rendered]:
+        def drawn(moved: Moved | None) -> tuple[Gaussians, Rendered]:
             cloud = self._pose(flesh, bones, moved, paint, threads)
             return cloud, render(cloud, camera, extra_features=self._labels, threads=threads)
 
@@ -168,7 +170,7 @@ class JointModel(nn.Module):
             stiffness=self._stiffness,
             hidden_hand=self._hidden_hand,
             mouth=self._mouth,
-            **self._roughness(offset),
+            **self._roughness(None if offset is None else offset.offsets),
         )
 
     def look_at_patch(self, frame: Frame, row: int, *, threads: int) -> JointState:
@@ -345,27 +347,29 @@ class JointModel(nn.Module):
         )
         return bent.flesh, bent.T_posed_rest
 
-    def _exact(self, frame: Frame) -> Float[Tensor, "n 3"] | None:
-        """Give where a frame's pose puts every Gaussian if that is known [m].
+    def _exact(self, frame: Frame) -> Moved | None:
+        """Give where a frame's pose puts every Gaussian if that is known.
 
         Such a frame is drawn that way alone: moved cloth would teach cloth at rest what is wrong.
         """
-        if frame.offsets is None or self.nodes is None:
+        if frame.offsets is None or self._slopes is None:
             return None
-        return self.nodes.carry(frame.offsets)
+        return self._slopes.carry(frame.offsets)
 
-    def _offset(self, frame: Frame, row: int, still: Tensor | None) -> Float[Tensor, "n 3"] | None:
-        """Let the network say where the pose, as it was given, puts every Gaussian [m].
+    def _offset(self, frame: Frame, row: int, still: Tensor | None) -> Moved | None:
+        """Let the network say where the pose, as it was given, puts every Gaussian.
 
         None in the photo's own pose, where all offsets are zero.
         """
-        if frame.is_photo or self.network is None or still is None:
+        if frame.is_photo or self.network is None or still is None or self._slopes is None:
             return None
         heard, base = self._heard(frame, row, still)
         every = torch.arange(self.network.nodes.count, device=heard.device)
         said = self.network(every, heard)
         offsets = said[0] - said[1]
-        return self.network.nodes.carry(offsets if base is None else offsets + base)
+        moved = self._slopes.carry(offsets if base is None else offsets + base)
+        # How Gaussians turn follows from where they go; it teaches nothing by itself.
+        return replace(moved, slopes=moved.slopes.detach())
 
     def _heard(self, frame: Frame, row: int, still: Tensor) -> tuple[Tensor, Tensor | None]:
         """Give what the network hears of a frame and of the photo, and what is added to it."""
@@ -383,13 +387,14 @@ class JointModel(nn.Module):
         return self._known_of[row]
 
     def _pose(
-        self, flesh: Tensor, bones: Tensor, offset: Tensor | None, paint: Tensor, threads: int
+        self, flesh: Tensor, bones: Tensor, moved: Moved | None, paint: Tensor, threads: int
     ) -> Gaussians:
         means, covariances, normals = pose_gaussians(
             self._rig,
             flesh,
             bones,
-            offsets=self.shift if offset is None else self.shift + offset,
+            offsets=self.shift if moved is None else self.shift + moved.offsets,
+            slopes=None if moved is None else moved.slopes,
             scales=self._rig.scales * self.growth.exp(),
             threads=threads,
         )

@@ -1,5 +1,9 @@
 """Spread Gaussians over the dressed body and its shells by area and importance."""
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import cv2
 import numpy as np
 import torch
@@ -37,8 +41,17 @@ CUFF = 0.035
 """How far a sleeve may reach over the root of a hand [m]."""
 HIDDEN_IMPORTANCE = 0.2
 """The same for legs under a skirt: seen only when it is lifted."""
+INNER_IMPORTANCE = 1.0
+"""The same for skin inside trouser legs and sleeves, seen where they ride up."""
+WIDEST_INNER = 0.007
+"""Largest deviation of one of these [m]: a shank is round, and a wider one would stick out."""
 FRONT_IMPORTANCE = 1.7
 """The same for what faces the photo's camera: there is detail to carry."""
+
+Made = tuple[Tensor, Tensor, Binding, Tensor, Tensor, Tensor]
+"""Rest places, places on the naked body, binding, limb, hair flag and cover of some Gaussians."""
+Maker = Callable[[Tensor, Tensor, Tensor], Made]
+"""Makes them of centres, triangles and places on these."""
 
 
 def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) -> PhotoCloud:
@@ -52,32 +65,35 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
     """
     to_world = view.camera.T_camera_world[:3, :3].T
     meshes = [(dressed.vertices, dressed.faces, _body_importance(dressed, view))]
+    makers: list[Maker] = [partial(_on_body, dressed, dressed.rest_vertices)]
     for shell in dressed.shells:
         points = torch.from_numpy(shell.vertices).float() @ to_world.T + view.camera.position
         faces = torch.from_numpy(shell.faces.copy())
         importance = torch.full((len(faces),), HAIR_IMPORTANCE if shell.is_hair else 1.0)
         meshes.append((points, faces, importance * _facing_factor(points, faces, view)))
+        makers.append(partial(_on_shell, dressed, shell, points))
+    inner = torch.from_numpy(dressed.inner_faces)
+    importance = torch.full((len(inner),), INNER_IMPORTANCE)
+    meshes.append((dressed.inner, dressed.faces[inner], importance))
+    makers.append(partial(_inside, dressed))
     masses = torch.tensor([float((_areas(v, f) * w).sum()) for v, f, w in meshes])
     shares = torch.floor(masses / masses.sum() * count).long()
     shares[0] += count - shares.sum()
     clouds = []
-    for index, (vertices, faces, importance) in enumerate(meshes):
-        if shares[index] == 0:
+    for (vertices, faces, importance), make, share in zip(meshes, makers, shares, strict=True):
+        if share == 0:
             continue
-        samples = sample_surface(vertices, faces, importance, int(shares[index]), seed=seed)
+        samples = sample_surface(vertices, faces, importance, int(share), seed=seed)
         corners = faces[samples.face_ids]
         weights = samples.barycentric[..., None]
         normals = torch.from_numpy(vertex_normals(vertices.numpy(), faces.numpy())).float()
         means = (vertices[corners] * weights).sum(1)
         normal = torch.nn.functional.normalize((normals[corners] * weights).sum(1), dim=1)
         quats, log_scales = surfel_axes(means, normal)
-        if index == 0:
-            made = _on_body(dressed, samples.face_ids, samples.barycentric)
-        else:
-            shell = dressed.shells[index - 1]
-            place = (samples.face_ids, samples.barycentric)
-            made = _on_shell(dressed, shell, vertices, means, *place)
-        clouds.append((means, normal, quats, log_scales, *made))
+        made = make(means, samples.face_ids, samples.barycentric)
+        inner = torch.full((int(share),), make is makers[-1])
+        log_scales = log_scales.clamp(max=math.log(WIDEST_INNER)) if inner.any() else log_scales
+        clouds.append((means, normal, quats, log_scales, *made, inner))
     return _join(clouds)
 
 
@@ -120,24 +136,38 @@ def _areas(vertices: Float[Tensor, "v 3"], faces: Tensor) -> Float[Tensor, " f"]
 
 
 def _on_body(
-    dressed: DressedBody, face_ids: Tensor, barycentric: Tensor
-) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor, Tensor]:
+    dressed: DressedBody,
+    rest_vertices: Tensor,
+    means: Tensor,
+    face_ids: Tensor,
+    barycentric: Tensor,
+) -> Made:
     """Give rest places, binding, limb, hair flag and cover of Gaussians on the body."""
+    del means
     corners = dressed.faces[face_ids]
     weights = barycentric[..., None]
     binding = bind_to_triangles(
         face_ids,
         barycentric,
         faces=dressed.faces,
-        rest_vertices=dressed.rest_vertices,
+        rest_vertices=rest_vertices,
         vertex_weights=dressed.weights,
     )
-    rest = (dressed.rest_vertices[corners] * weights).sum(1)
+    rest = (rest_vertices[corners] * weights).sum(1)
     naked = (dressed.naked_rest[corners] * weights).sum(1)
     main = corners.gather(1, barycentric.argmax(1, keepdim=True))[:, 0]
     limb = torch.from_numpy(_with_cuffs(dressed.limbs, dressed.naked_rest.numpy()))[main]
     under = (torch.from_numpy(dressed.under).float()[corners] * barycentric).sum(1)
     return rest, naked, binding, limb, torch.zeros(len(rest)), under
+
+
+def _inside(dressed: DressedBody, means: Tensor, face_ids: Tensor, barycentric: Tensor) -> Made:
+    """The same on skin inside clothes: it goes with the body, and no skirt covers it."""
+    faces = torch.from_numpy(dressed.inner_faces)[face_ids]
+    rest, naked, binding, limb, hair, under = _on_body(
+        dressed, dressed.naked_rest, means, faces, barycentric
+    )
+    return rest, naked, binding, limb, hair, torch.zeros_like(under)
 
 
 def _with_cuffs(limbs: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -157,7 +187,7 @@ def _on_shell(
     means: Tensor,
     face_ids: Tensor,
     barycentric: Tensor,
-) -> tuple[Tensor, Tensor, Binding, Tensor, Tensor, Tensor]:
+) -> Made:
     """The same for a shell; its rest place is found by undoing the photo's pose."""
     faces = torch.from_numpy(shell.faces.copy())
     vertex_weights = torch.from_numpy(shell.weights).float()
@@ -208,4 +238,5 @@ def _join(clouds: list[tuple]) -> PhotoCloud:
         limb=torch.cat(columns[7]),
         is_hair=torch.cat(columns[8]),
         under=torch.cat(columns[9]),
+        inner=torch.cat(columns[10]),
     )

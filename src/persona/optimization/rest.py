@@ -1,7 +1,7 @@
 """Take trained Gaussians from the photo's pose back to the rest pose."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -20,9 +20,13 @@ NARROWEST, WIDEST = 0.35, 1.3
 """Bounds of the in-plane deviations over the gap to the neighbours at rest: no holes, no spikes."""
 
 
-def neighbor_gap(means: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-    """Measure the mean distance to the six nearest neighbours [m]."""
-    distance, _ = cKDTree(means.numpy()).query(means.numpy(), 7)
+def neighbor_gap(
+    means: Float[Tensor, "n 3"], inner: Bool[Tensor, " n"] | None = None
+) -> Float[Tensor, " n"]:
+    """Measure the mean distance to the six nearest neighbours [m], skin inside clothes apart."""
+    apart = torch.zeros(len(means)) if inner is None else inner.float()
+    place = torch.cat([means, apart[:, None]], 1).numpy()
+    distance, _ = cKDTree(place).query(place, 7)
     return torch.from_numpy(distance[:, 1:].mean(1)).float()
 
 
@@ -46,7 +50,7 @@ def to_rest(cloud: PhotoCloud, dressed: DressedBody, body: SmplxBody) -> Canonic
     flip = torch.where((normal * was_normal).sum(1) < 0, -1.0, 1.0)[:, None]
     second = u[..., 1] * flip
     frame = torch.stack([u[..., 0], second, normal * flip], -1)
-    gap = neighbor_gap(rest)[:, None]
+    gap = neighbor_gap(rest, cloud.inner)[:, None]
     within = torch.maximum(torch.minimum(s, WIDEST * gap), NARROWEST * gap)
     return CanonicalGaussians(
         means=rest,

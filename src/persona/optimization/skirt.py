@@ -39,9 +39,9 @@ HEM_REACH = 0.10
 UNDER_FREEDOM = 0.1
 """Share of its freedom to grow that a covered leg keeps [-]."""
 LINING_SHADE = 0.72
-"""Light under a skirt over light on it, in sRGB [-]."""
+"""Light inside clothes over light on them, in sRGB [-]."""
 LINING_VOTERS = 24
-"""Gaussians of the skirt whose median colours the leg behind them: no print, no seam."""
+"""Gaussians of cloth whose median colours what is behind them: no print, no seam."""
 HIDDEN_LIMBS = (Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG)
 """What a skirt can hide."""
 
@@ -177,6 +177,13 @@ def part_of_covered(surface: Surface, part: np.ndarray, under: np.ndarray) -> np
     return np.where(under > 0, int(Part.LOWER if tights else Part.SKIN), part)
 
 
+def lining_behind(cloth: np.ndarray, colors: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Give places (m, 3) the shaded colour of the cloth (n, 3) before them, sRGB, (m, 3)."""
+    voters = min(LINING_VOTERS, len(cloth))
+    near = cKDTree(cloth).query(places, voters)[1].reshape(len(places), voters)
+    return LINING_SHADE * np.median(colors[near], 1)
+
+
 def shaded_under(
     surface: Surface, part: np.ndarray, colors: np.ndarray, under: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -192,8 +199,7 @@ def shaded_under(
     cloth = np.where(surface.limb == Limb.SKIRT)[0]
     if len(covered) == 0 or len(cloth) == 0:
         return part, colors
-    near = cKDTree(surface.rest[cloth]).query(surface.rest[covered], LINING_VOTERS)[1]
-    lining = LINING_SHADE * np.median(colors[cloth[near]], 1)
+    lining = lining_behind(surface.rest[cloth], colors[cloth], surface.rest[covered])
     share = under[covered, None]
     colors, part = colors.copy(), part.copy()
     colors[covered] = share * lining + (1 - share) * colors[covered]

@@ -24,6 +24,7 @@ from persona.optimization.rest import to_rest
 from persona.optimization.skirt import part_of_covered, shaded_under
 from persona.optimization.surface import Surface
 from persona.optimization.trainer import TrainConfig, train_on_photo
+from persona.optimization.underlay import underlay_colors
 from persona.optimization.view import WorkingView, extend_edges, working_view
 from persona.optimization.visibility import Visibility, sample_image, see
 from persona.records.body_fit import BodyFit
@@ -106,7 +107,7 @@ class OptimizeAvatar:
         dressed = dress(self.body, fit, view, hidden=hidden, garments=garments)
         cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
         visibility = see(cloud, view, dressed.front, hidden=hidden)
-        colors, parts = self._paint(cloud, visibility, view, dressed)
+        colors, parts = self._paint(cloud, visibility, view, dressed, garments)
         trained = train_on_photo(
             cloud,
             colors,
@@ -146,6 +147,7 @@ class OptimizeAvatar:
         visibility: Visibility,
         view: WorkingView,
         dressed: DressedBody,
+        garments: Sequence[Garment],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Colour what is seen from the photo, and the rest from what is seen; colours and parts."""
         source = extend_edges(view, inset=COPY_INSET_PX)
@@ -157,7 +159,7 @@ class OptimizeAvatar:
         # A face that turns away ends at hair, and its last pixels show both.
         seen = visibility.seen.numpy() & (inner | (cloud.limb.numpy() != Limb.HEAD))
         seen &= ~_stained_hands(color.numpy(), seen, cloud.limb.numpy())
-        surface = Surface(
+        everything = Surface(
             rest=cloud.rest_body.numpy().astype(np.float64),
             limb=cloud.limb.numpy(),
             hair_shell=cloud.is_hair.numpy() > 0.5,
@@ -166,16 +168,22 @@ class OptimizeAvatar:
             copyable=seen & inner,
             color=color.numpy().astype(np.float64),
         )
+        inner = cloud.inner.numpy()
+        surface = everything.rows(~inner)
         part = spread_parts(surface)
         surface = replace(surface, part=part)
         ears = find_ears(dressed.naked_rest.numpy())
-        part = head_parts(surface, ears, under_hair=_under_hair(cloud))
+        part = head_parts(surface, ears, under_hair=_under_hair(cloud)[~inner])
         surface = replace(surface, part=part)
-        under = cloud.under.numpy()
+        under = cloud.under.numpy()[~inner]
         surface = replace(surface, part=part_of_covered(surface, part, under))
         colors = complete_colors(surface)
         part, colors = shaded_under(surface, surface.part, colors, under)
-        return torch.from_numpy(colors).float(), torch.from_numpy(part)
+        all_parts, all_colors = np.full(len(inner), int(Part.SKIN)), np.zeros((len(inner), 3))
+        all_parts[~inner], all_colors[~inner] = part, colors
+        skin = everything.rows(inner)
+        all_colors[inner] = underlay_colors(surface, colors, garments, skin.rest, skin.limb)
+        return torch.from_numpy(all_colors).float(), torch.from_numpy(all_parts)
 
 
 def _part_interior(parts: np.ndarray) -> np.ndarray:

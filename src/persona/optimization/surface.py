@@ -1,6 +1,6 @@
 """What completion knows of each Gaussian: place, limb, part, and colour where seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -23,3 +23,7 @@ class Surface:
     """Whether it is seen well inside its part, so that its colour may be copied elsewhere."""
     color: np.ndarray
     """sRGB; trusted where seen."""
+
+    def rows(self, chosen: np.ndarray) -> "Surface":
+        """Give the chosen Gaussians alone, bool (n,)."""
+        return Surface(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})

@@ -103,7 +103,7 @@ def train_on_photo(
         OptimizationError: A term of the objective is no longer a number.
     """
     unknowns = _Unknowns(cloud, colors, visibility, config, camera)
-    pairs = _neighbor_pairs(cloud.means)
+    pairs = _neighbor_pairs(cloud)
     tether = _color_tether(visibility)
     wanted = target.permute(2, 0, 1).contiguous()
     history = []
@@ -246,9 +246,10 @@ def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tens
     return torch.from_numpy(leeway).float()[:, None]
 
 
-def _neighbor_pairs(means: Float[Tensor, "n 3"]) -> tuple[Tensor, Tensor]:
-    """List each Gaussian with its nearest neighbours once."""
-    ids = cKDTree(means.numpy()).query(means.numpy(), TIE_NEIGHBORS + 1)[1][:, 1:]
+def _neighbor_pairs(cloud: PhotoCloud) -> tuple[Tensor, Tensor]:
+    """List each Gaussian with its nearest neighbours once; skin inside clothes has its own."""
+    place = torch.cat([cloud.means, cloud.inner.float()[:, None]], 1).numpy()
+    ids = cKDTree(place).query(place, TIE_NEIGHBORS + 1)[1][:, 1:]
     first = torch.arange(len(ids)).repeat_interleave(TIE_NEIGHBORS)
     second = torch.from_numpy(ids.ravel())
     once = first < second

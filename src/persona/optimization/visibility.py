@@ -74,7 +74,7 @@ def see(
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 0).astype(np.float32)
     farthest = torch.from_numpy(cv2.dilate(depths, np.ones((3, 3), np.uint8)))
     exposed = depth < farthest[row, column] + DEPTH_SLACK
-    exposed &= cloud.under == 0
+    exposed &= (cloud.under == 0) & ~cloud.inner
     exposed &= ~torch.isin(cloud.limb, torch.tensor([int(limb) for limb in hidden]))
     # The nearest depth around: a hand before a hip colours the pixels beside it, too.
     depths = np.where(np.isfinite(front.numpy()), front.numpy(), 1e3).astype(np.float32)

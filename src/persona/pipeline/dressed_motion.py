@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final
 
 from persona.animation.performance import perform, photo_face
@@ -51,12 +52,12 @@ class SynthesizeFrames:
             done += 1
             tick(done)
 
-        taught, judged = (led_in(avatar, motion)[0] for motion in _motions(avatar))
+        *taught, judged = (led_in(avatar, motion)[0] for motion in _motions(avatar))
         return self.physics(avatar, outfit, taught, judged, tick=one_more)
 
     def steps(self, avatar: Avatar) -> int:
         """Say how many frames will be simulated."""
-        taught, judged = (led_in(avatar, motion)[0] for motion in _motions(avatar))
+        *taught, judged = (led_in(avatar, motion)[0] for motion in _motions(avatar))
         return self.physics.frame_count(taught, judged)
 
 
@@ -90,9 +91,19 @@ class LearnCloth:
         return replace(avatar, cloth=learned.cloth, numbers={**avatar.numbers, **numbers})
 
 
-def _motions(avatar: Avatar) -> tuple[Motion, Motion]:
-    """Give what is taught and what is judged by, as this person does it."""
+def _motions(avatar: Avatar) -> list[Motion]:
+    """Give what is taught, in halves that can be simulated side by side, and what is judged by."""
     taught = [perform(avatar, piece) for piece in taught_pieces()]
     taught.append(wear_face(wandering(), photo_face(avatar)))
     judged = [perform(avatar, piece) for piece in judged_pieces()]
-    return chain(taught, name="taught"), chain(judged, name="held out")
+    halves = [half for half in _halves(taught) if half]
+    parts = [chain(half, name=f"taught {k}") for k, half in enumerate(halves, start=1)]
+    return [*parts, chain(judged, name="held out")]
+
+
+def _halves(pieces: list[Motion]) -> tuple[list[Motion], list[Motion]]:
+    """Cut a list of motions in two where their frames are nearest to half of all."""
+    total = sum(piece.frame_count for piece in pieces)
+    before = list(accumulate((piece.frame_count for piece in pieces), initial=0))
+    cut = min(range(len(pieces) + 1), key=lambda k: abs(2 * before[k] - total))
+    return pieces[:cut], pieces[cut:]

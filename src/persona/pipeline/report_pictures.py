@@ -127,7 +127,7 @@ def cloth_tiles(avatar: Avatar, frames: FrameSet) -> list[Tile]:
         )
         drawn = []
         for offsets in ways.values():
-            moved = avatar.cloth.nodes.carry(offsets[frame])
+            moved = avatar.cloth.slopes.carry(offsets[frame])
             picture = avatar.draw(params, camera, gaussian_offsets=moved)
             drawn.append(over(picture.image.permute(1, 2, 0), picture.alpha, torch.ones(3)))
         tiles.append(Tile(label=", ".join(ways), image=torch.cat(drawn).clamp(0, 1)))

@@ -1,6 +1,6 @@
 """Clothes simulated through any motion: it is begun in the photo's pose, unseen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from persona.animation.resampling import join
 from persona.avatar import Avatar
+from persona.avatar.slopes import Moved
 from persona.records.motion import Motion
 from persona.records.outfit import Outfit
 from persona.synthesis.physics.worn_motion import simulate_worn
@@ -39,3 +40,18 @@ def simulate_clothes(
     """
     whole, lead = led_in(avatar, motion)
     return islice(simulate_worn(avatar, outfit, whole, tick=tick), lead, None)
+
+
+def turned(
+    avatar: Avatar, frames: Iterable[Float[Tensor, "n 3"]]
+) -> Iterator[Float[Tensor, "n 3"] | Moved]:
+    """Let Gaussians turn with simulated cloth, where the avatar has nodes that say how.
+
+    A frame at a time: slopes take three times the memory of offsets.
+    """
+    for moved in frames:
+        if avatar.cloth is None:
+            yield moved
+        else:
+            nodes, slopes = avatar.cloth.nodes, avatar.cloth.slopes
+            yield replace(slopes.carry(nodes.gather(moved)), offsets=moved)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from persona.avatar import Avatar
+from persona.avatar.slopes import slopes_of
 from persona.geometry.cameras import Camera
 from persona.records.frame_set import Picture, picture_from
 from persona.records.gaussians import Gaussians
@@ -51,10 +52,10 @@ def draw_pictures(
     """
     if config.every < 1:
         return ()
-    pictures = []
+    pictures, slopes = [], slopes_of(nodes)
     with torch.no_grad():
         for turn, frame in enumerate(range(0, motion.frame_count, config.every)):
-            moved = nodes.carry(offsets[frame])
+            moved = slopes.carry(offsets[frame])
             posed = avatar.pose(motion.params.frame(frame), gaussian_offsets=moved)
             camera = fit_camera(
                 posed.means,

@@ -26,6 +26,7 @@ def simulate(
     *,
     fps: float,
     settings: ClothSettings = DEFAULTS,
+    settled: Float[Tensor, "v 3"] | None = None,
     stir_m: float = 0.0,
     tick: Callable[[], None] | None = None,
     threads: int | None = None,
@@ -47,6 +48,8 @@ def simulate(
         bones: Rest to posed, in every frame.
         fps: Frames a second.
         settings: How cloth moves.
+        settled: Where all vertices hang on the first pose, one garment after another [m]; None lets
+            them settle, which takes as long as twenty frames.
         stir_m: How far free vertices are moved at random before the first frame [m]: what a second
             run, stirred, does not repeat is chance.
         tick: Called after every frame.
@@ -62,11 +65,13 @@ def simulate(
     """
     _check(garments, body_vertices, bones, fps)
     mesh = weave(garments, settings)
-    run = drape(garments, mesh, body, body_vertices[0], bones[0], settings, threads=threads)
+    if settled is None:
+        first = body_vertices[0], bones[0]
+        settled = drape(garments, mesh, body, *first, settings, threads=threads).positions
     if stir_m > 0:
         noise = torch.randn(mesh.rest.shape, generator=Seeds(0).torch("stir"))
-        free = (mesh.inverse_masses > 0)[:, None]
-        run = run_cloth(mesh, body, run.positions + stir_m * noise * free, threads=threads)
+        settled = settled + stir_m * noise * (mesh.inverse_masses > 0)[:, None]
+    run = run_cloth(mesh, body, settled, threads=threads)
     sizes = [garment.vertex_count for garment in garments]
     films = [torch.empty(len(bones), size, 3) for size in sizes]
     before = skinned(garments, bones[0])
