@@ -34,6 +34,7 @@ def text(counting, plain_avatar, tmp_path):
         wardrobe=counting.wardrobe,
         outfit=Outfit(warnings=("the coat was left out: it is a test",)),
         frames=None,
+        refined=None,
         avatar=avatar,
         preset="standard",
         seed=7,
