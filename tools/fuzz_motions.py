@@ -8,11 +8,11 @@ ten thousand processes take half an hour; every hundredth goes through a real ch
 
 import argparse
 import io
+import os
 import pickle
 import resource
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ from persona.core import pickle_child
 from persona.core.errors import PersonaError
 
 SLOWEST = 1.0
-"""Longest that one file may take [s]."""
+"""Most processor time that one file may take, its child's included [s]."""
 LARGEST_MB = 300
 """Most that the largest resident size may grow by over all files of a format."""
 CHILD_EVERY = 100
@@ -154,6 +154,12 @@ def opener(kind: str, path: Path) -> tuple[Path, Callable[[int], object]]:
     return path, lambda _: open_motion(path, feet="keep")
 
 
+def processor_time() -> float:
+    """Give the seconds that this process and its children have computed."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def main() -> int:
     """Damage and open; return 1 when a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,7 +178,7 @@ def main() -> int:
             slowest, read = 0.0, 0
             for k in range(args.files):
                 target.write_bytes(damaged(whole, rng))
-                start = time.perf_counter()
+                start = processor_time()
                 try:
                     reopen(k)
                     read += 1
@@ -181,7 +187,7 @@ def main() -> int:
                 except Exception as error:  # noqa: BLE001
                     broken += 1
                     sys.stdout.write(f"{kind} file {k}: {type(error).__name__}: {error}\n"[:500])
-                slowest = max(slowest, time.perf_counter() - start)
+                slowest = max(slowest, processor_time() - start)
             target.write_bytes(whole)
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
             late = slowest > SLOWEST or grown > LARGEST_MB

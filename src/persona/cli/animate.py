@@ -150,6 +150,12 @@ def _check(args: Args) -> None:
             why="it has its own width, and shows the motion from its first frame on",
             fix="leave them away, or choose another --camera",
         )
+    if args.camera == "source" and not Path(args.motion).exists():
+        raise InputError(
+            f"the camera of a film was asked for, and {args.motion} is no motion file",
+            why="what is built in was never filmed",
+            fix="choose another --camera, front for example",
+        )
     if args.plate and not _is_film(args.background):
         raise InputError(
             f"--plate was given, and the background is {args.background}",
