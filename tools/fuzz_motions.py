@@ -22,6 +22,7 @@ import torch
 
 from persona.animation.clips import clip
 from persona.animation.exchange import open_motion, save_motion
+from persona.animation.formats.asf_amc import read_amc
 from persona.animation.formats.joint_map import read_joint_map
 from persona.animation.resampling import trim
 from persona.core import pickle_child
@@ -145,8 +146,8 @@ def opener(kind: str, path: Path) -> tuple[Path, Callable[[int], object]]:
     """Say which file of a format is damaged, and how it is then opened."""
     if kind == "joint map":
         return path, lambda _: read_joint_map(path)
-    if kind == "asf":
-        return path, lambda _: open_motion(path.with_name("07_01.amc"), feet="keep")
+    if kind in ("amc", "asf"):
+        return path, lambda _: read_amc(path.with_name("07_01.amc"))
     if kind == "json":
         return path / "smplx_params" / "0.json", lambda _: open_motion(path, feet="keep")
     if kind in ("gvhmr", "wham"):
