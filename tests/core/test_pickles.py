@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import struct
 import subprocess
 import sys
 from collections import OrderedDict
@@ -53,6 +54,30 @@ def test_arrays_come_out_as_they_went_in(path, protocol):
     assert found["deep/c"] == np.float32(1.5)
     assert str(found["word"]) == "neutral"
     assert float(found["number"]) == 30.0
+
+
+def as_python_2_wrote_it(name, array):
+    """Give the dictionary {name: array} of doubles as Python 2's NumPy pickled it."""
+    sizes = b"".join(b"I%d\n" % n for n in array.shape)
+    data = array.astype("<f8").tobytes()
+    return (
+        b"(dS'" + name.encode() + b"'\n"
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+        b"(I1\n(" + sizes + b"tcnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
+        b"I00\nT" + struct.pack("<i", len(data)) + data + b"tbs."
+    )
+
+
+def test_what_python_2_wrote_is_read(path):
+    array = np.random.default_rng(0).normal(size=(3, 500))
+    found = read(path, as_python_2_wrote_it("shapedirs", array))
+    np.testing.assert_array_equal(found["shapedirs"], array)
+
+
+def test_a_large_file_of_python_2_fits_into_its_limits(path):
+    array = np.random.default_rng(0).normal(size=(2_000, 5_000))
+    found = read(path, as_python_2_wrote_it("posedirs", array), most=1 << 30, seconds=30)
+    np.testing.assert_array_equal(found["posedirs"], array)
 
 
 def test_sparse_matrices_are_written_out(path):

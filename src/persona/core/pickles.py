@@ -18,6 +18,8 @@ PROGRAM: Final = "persona.core.pickle_child"
 """The module that the child runs."""
 PATIENCE: Final = 3
 """Times the allowed processor time that the clock may show before the child is ended."""
+COPIES: Final = 5
+"""Copies of the whole file that reading it may take at once."""
 _MAX_HEAD_BYTES: Final = 1 << 20
 
 
@@ -57,8 +59,8 @@ def read_pickled_arrays(
             why=f"files of its kind have more than none and at most {most / 2**20:.0f} MB",
             fix="check where it comes from",
         )
-    # The bytes in the file, as arrays, and once more on their way home.
-    memory = 3 * max(size, 16 << 20) + (64 << 20)
+    # The file, its texts as Python 2 wrote them, those as bytes, and once more on their way home.
+    memory = COPIES * max(size, 16 << 20) + (128 << 20)
     limits = [str(memory), str(seconds), str(most)]
     with path.open("rb") as file, tempfile.TemporaryFile() as answer:
         try:
