@@ -4,6 +4,7 @@
 #   make test    environment, build, all checks and all tests
 #   make check   formatting, lint, types, import direction, architecture
 #   make fuzz    build the native core with AddressSanitizer and call it 100,000 times at random
+#   make fuzz-motions  open 10,000 damaged motion files of every format
 #   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
 #   make clean   forget build results and stamps, keep the environment
 #
@@ -25,7 +26,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit fuzz cross-arm clean
+.PHONY: help demo test check unit fuzz fuzz-motions cross-arm clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -82,6 +83,9 @@ fuzz: $(STAMPS)/build
 	cmake --build build/sanitize
 	LD_PRELOAD=$$($${CXX:-c++} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
 	  $(BIN)/python tools/fuzz_native.py --library build/sanitize/libpersona_native.so $(FUZZ)
+
+fuzz-motions: $(STAMPS)/build
+	$(BIN)/python tools/fuzz_motions.py --files 10000 $(FUZZ)
 
 # One program that needs nothing of the machine it runs on; the emulator is Debian's qemu-user-static.
 cross-arm: $(STAMPS)/build

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from persona.cli.main import main
+from persona.export.video import VideoConfig, write_mp4
 
 
 def pixels_of(path) -> np.ndarray:
@@ -166,3 +167,53 @@ def test_renders_that_cannot_be(avatar_folder, tmp_path, capsys):
     assert render(avatar_folder, tmp_path / "x.png", "--pose", "absent.npz") == 2
     assert "no such file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Half a second of a blue room that turns green."""
+    shades = torch.linspace(0, 1, 12)
+    frames = (torch.tensor([0.0, s, 1.0 - s]).expand(48, 96, 3) for s in shades)
+    write_mp4(frames, tmp_path / "room.mp4", config=VideoConfig(fps=24, crf=5))
+    return tmp_path / "room.mp4"
+
+
+def test_a_film_runs_behind_the_person(avatar_folder, tmp_path, film):
+    out = tmp_path / "frames"
+    words = ["--motion", "idle", "--seconds", "0.5", "--background", str(film), "--fps", "24"]
+    assert animate(avatar_folder, out, *words) == 0
+    pictures = [pixels_of(path) for path in sorted(out.iterdir())]
+    assert pictures[0].shape[:2] == (64, 128)  # the film's shape
+    corners = np.stack([picture[2, 2, :3] for picture in pictures]).astype(int)
+    assert corners[0, 2] > 200 > 60 > corners[0, 1]
+    assert corners[-1, 1] > 200 > 60 > corners[-1, 2]
+    assert (np.diff(corners[:, 1]) > 0).all()
+
+
+def test_a_plate_needs_a_film(avatar_folder, tmp_path, capsys):
+    assert animate(avatar_folder, tmp_path / "a.mp4", "--plate") == 2
+    assert "--plate was given" in capsys.readouterr().err
+
+
+def test_the_place_of_a_film_without_anybody(avatar_folder, tmp_path):
+    still = (torch.tensor([0.2, 0.5, 0.3]).expand(48, 96, 3) for _ in range(5))
+    write_mp4(still, tmp_path / "room.mp4", config=VideoConfig(fps=24, crf=5))
+    words = ["--motion", "idle", "--seconds", "0.1", "--background", str(tmp_path / "room.mp4")]
+    assert animate(avatar_folder, tmp_path / "frames", *words, "--plate") == 0
+    first = pixels_of(tmp_path / "frames" / "00000.png")
+    np.testing.assert_allclose(first[2, 2, :3], [51, 128, 77], atol=6)
+
+
+def test_the_camera_of_a_folder_of_poses(avatar_folder, tmp_path, capsys):
+    assert main(["motion", "convert", "squat", str(tmp_path / "m"), "--format", "json"]) == 0
+    words = ["--motion", str(tmp_path / "m"), "--camera", "source", "--seconds", "0.1"]
+    assert animate(avatar_folder, tmp_path / "frames", *words) == 0
+    first = pixels_of(tmp_path / "frames" / "00000.png")
+    assert first.shape[:2] == (64, 64)
+    rows, columns = np.nonzero(first[..., :3].min(-1) < 128)
+    # It stands 4 m from the person, whole in the picture and in its middle.
+    assert 20 < np.ptp(rows) < 60
+    assert abs(columns.mean() - 32) < 4
+    assert animate(avatar_folder, tmp_path / "b.mp4", *words, "--width", "50") == 2
+    assert animate(avatar_folder, tmp_path / "b.mp4", "--camera", "source") == 2
+    assert "no motion file" in capsys.readouterr().err

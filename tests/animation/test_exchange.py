@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from persona.core.errors import FileFormatError, InputError, PersonaError
 from persona.geometry.rotations import axis_angle_to_matrix
 from persona.records.body_params import rest_params
 from persona.records.motion import Motion
+from tests.joblib_files import joblib_bytes
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "motions"
 
 
 def turns_apart(a, b):
@@ -124,6 +128,86 @@ def test_results_of_video_programs(tmp_path, layout):
     torch.testing.assert_close(back.full_pose[:, :22], params.full_pose[:, :22], atol=1e-5, rtol=0)
     torch.testing.assert_close(back.transl, params.transl, atol=1e-5, rtol=0)
     assert "assumed" in open_motion(tmp_path / "m.npz").facts["fps"]
+
+
+def test_gvhmrs_own_file_is_read(tmp_path):
+    params = clip("squat").params
+    pose = params.full_pose
+    motion = {
+        "body_pose": pose[:, 1:22].flatten(1),
+        "global_orient": pose[:, 0],
+        "transl": params.transl,
+        "betas": params.betas,
+    }
+    seen = {**motion, "transl": motion["transl"] + 3}
+    torch.save(
+        {
+            "smpl_params_global": motion,
+            "smpl_params_incam": seen,
+            "K_fullimg": torch.eye(3),
+            "net_outputs": {"static_conf_logits": torch.zeros(2, 6), "flag": None},
+        },
+        tmp_path / "hmr4d_results.pt",
+    )
+    found = open_motion(tmp_path / "hmr4d_results.pt", fps=25.0)
+    assert (found.format, found.facts["space"]) == ("GVHMR", "smpl_params_global")
+    back = found.motion.params
+    torch.testing.assert_close(back.full_pose[:, :22], pose[:, :22], atol=1e-5, rtol=0)
+    torch.testing.assert_close(back.transl, params.transl, atol=1e-5, rtol=0)
+
+
+def test_whams_own_file_is_read_and_asked_for_a_person(tmp_path):
+    params = clip("squat").params
+    frames = len(params.transl)
+    pose = np.concatenate([params.full_pose[:, :22].numpy(), np.zeros((frames, 2, 3))], 1)
+    whole = {
+        "pose_world": pose.reshape(frames, 72),
+        "trans_world": params.transl.numpy(),
+        "frame_ids": np.r_[np.arange(frames - 1), frames + 4],
+        "verts": np.zeros((frames, 20, 3), np.float32),
+    }
+    short = {"pose_world": np.zeros((4, 72)), "trans_world": np.zeros((4, 3))}
+    path = tmp_path / "wham_output.pkl"
+    path.write_bytes(joblib_bytes({3: short, 7: whole}))
+    found = open_motion(path, fps=25.0)
+    assert found.format == "WHAM"
+    assert found.facts["person"] == "2 of 2 (there longest)"
+    assert found.facts["gaps"].startswith("5 frames")
+    back = found.motion.params
+    torch.testing.assert_close(back.transl, params.transl, atol=1e-5, rtol=0)
+    assert open_motion(path, fps=25.0, person=1).motion.frame_count == 4
+    with pytest.raises(FileFormatError, match="person 3"):
+        open_motion(path, person=3)
+    path.write_bytes(joblib_bytes({"weights": np.zeros(3)}))
+    with pytest.raises(FileFormatError, match="nothing of theirs"):
+        open_motion(path)
+
+
+def test_bodies_of_others_and_unknown_endings_are_refused_with_the_reason(tmp_path):
+    np.savez(tmp_path / "m.npz", mhr_model_params=np.zeros(204))
+    with pytest.raises(FileFormatError, match="MHR"):
+        open_motion(tmp_path / "m.npz")
+    (tmp_path / "m.txt").write_text("{}")
+    with pytest.raises(FileFormatError, match="known by their endings"):
+        open_motion(tmp_path / "m.txt")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared motion files")
+@pytest.mark.parametrize("path", sorted(SHARED.glob("*")), ids=lambda path: path.name)
+def test_every_real_file_is_read_or_refused_with_a_reason(path):
+    try:
+        found = open_motion(path, feet="keep")
+    except PersonaError as error:
+        said = str(error)
+    else:
+        said = ""
+    if said:
+        assert path.suffix in (".txt", ".md", ".asf") or path.stem.startswith(("mhr", "pybvh_rot"))
+        assert "fix: " in said
+        return
+    assert path.suffix in (".bvh", ".amc", ".vrma")
+    assert found.motion.frame_count > 0
+    assert {"fps", "up", "units"} <= set(found.facts)
 
 
 def test_cameras_come_with_json_frames(tmp_path):

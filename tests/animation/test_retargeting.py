@@ -1,5 +1,6 @@
 """Other skeletons' motions on ours: families of BVH, feet, and the real files where they are."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from persona.animation.clips import clip
 from persona.animation.contacts import find_contacts, lock_feet
 from persona.animation.exchange import open_motion
 from persona.animation.formats.bvh import read_bvh
+from persona.animation.formats.joint_map import read_joint_map
 from persona.animation.formats.joint_names import match_joints
 from persona.animation.grounding import sole_paths
 from persona.animation.retargeting import direction_errors, retarget
@@ -270,6 +272,58 @@ def test_a_skeleton_that_is_no_person_is_refused(tmp_path):
     (tmp_path / "m.bvh").write_text(HEAD + END + "MOTION\nFrames: 1\nFrame Time: 0.03\n0 0 0\n")
     with pytest.raises(InputError, match="left_hip"):
         open_motion(tmp_path / "m.bvh")
+
+
+def strange_names(path):
+    """Give every joint of a BVH a name that says nothing; return old name -> new."""
+    text, names = path.read_text(), {}
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0] in ("ROOT", "JOINT"):
+            names[words[1]] = f"Bone.{len(names):03d}"
+    for old, new in names.items():
+        text = re.sub(rf"(ROOT|JOINT) {re.escape(old)}$", rf"\1 {new}", text, flags=re.M)
+    path.write_text(text)
+    return names
+
+
+def test_a_joint_map_says_what_names_do_not(tmp_path):
+    names, layout = FAMILIES["mixamo"]
+    path = tmp_path / "m.bvh"
+    write_family(path, clip("dance"), names, **layout)
+    known = open_motion(path).motion
+    strange = strange_names(path)
+    with pytest.raises(InputError, match="no joints that could be") as caught:
+        open_motion(path)
+    assert "--joint-map" in caught.value.fix
+    lines = [f'{ours} = "{strange[theirs]}"' for ours, theirs in names.items() if theirs in strange]
+    (tmp_path / "map.toml").write_text("[joints]\n" + "\n".join(lines) + "\n")
+    mapped = open_motion(path, joint_map=read_joint_map(tmp_path / "map.toml")).motion
+    limbs = [JOINT_IDS[f"left_{name}"] for name in ("shoulder", "elbow", "hip", "knee", "index2")]
+    assert median_turn(known, mapped, limbs) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("joints = 3", "no table"),
+        ("[joints]\nleft_hip = 4", "no table"),
+        ("[joints]\nleft_hoof = 'a'", "left_hoof"),
+        ("[joints", "no TOML"),
+        ("\xff", "no TOML"),
+    ],
+)
+def test_a_map_that_is_none_is_refused(tmp_path, text, word):
+    (tmp_path / "map.toml").write_text(text, encoding="latin1")
+    with pytest.raises(FileFormatError, match=word):
+        read_joint_map(tmp_path / "map.toml")
+
+
+def test_a_map_to_joints_that_are_not_there_is_refused(tmp_path):
+    names, layout = FAMILIES["mixamo"]
+    write_family(tmp_path / "m.bvh", clip("bend"), names, **layout)
+    with pytest.raises(InputError, match=r"Bone\.9"):
+        open_motion(tmp_path / "m.bvh", joint_map={"left_hip": "Bone.9"})
 
 
 @pytest.mark.skipif(not MOTIONS.is_dir(), reason="needs the shared motion files")

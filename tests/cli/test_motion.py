@@ -52,3 +52,27 @@ def test_the_help_of_animate_names_every_motion(capsys):
         assert main(["animate", "--help"]) == 0
     said = capsys.readouterr().out
     assert [name for name in CLIPS if name not in said] == []
+
+
+def test_several_motions_flow_into_one_file(tmp_path, capsys):
+    out = tmp_path / "both.npz"
+    words = ["motion", "convert", "walk", "wave", "idle", str(out), "--blend", "0.5", "--json"]
+    assert main(words) == 0
+    said = events(capsys)[-1]
+    with np.load(out) as file:
+        assert len(file["full_pose"]) == 132 + 150 + 240 - 30
+    assert "492 frames" in said["written"]
+    assert main(["motion", "convert", "walk", "wave", str(out), "--blend", "60"]) == 2
+    assert "crossing" in capsys.readouterr().err
+
+
+def test_a_map_of_joints_is_read(tmp_path, capsys):
+    assert main(["motion", "convert", "walk", str(tmp_path / "w.bvh")]) == 0
+    text = (tmp_path / "w.bvh").read_text().replace("left_hip", "Bone.7")
+    (tmp_path / "w.bvh").write_text(text)
+    assert main(["motion", "info", str(tmp_path / "w.bvh")]) == 2
+    (tmp_path / "map.toml").write_text('[joints]\nleft_hip = "Bone.7"\n')
+    words = ["motion", "info", str(tmp_path / "w.bvh"), "--joint-map", str(tmp_path / "map.toml")]
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    assert "matched" in events(capsys)[-1]["joints"]

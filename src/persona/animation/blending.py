@@ -33,9 +33,9 @@ def blend(first: Motion, second: Motion, *, seconds: float) -> Motion:
         InputError: The crossing is longer than either motion.
     """
     second = resample(second, fps=first.fps)
-    steps = round(seconds * first.fps)
+    steps = round(seconds * first.fps) if math.isfinite(seconds) else -1
     shortest = min(first.frame_count, second.frame_count)
-    if not (math.isfinite(seconds) and 0 <= steps < shortest):
+    if not 0 <= steps < shortest:
         raise InputError(
             f"a crossing of {seconds:g} s was asked for",
             why=f"the shorter motion is {shortest / first.fps:.2f} s long",

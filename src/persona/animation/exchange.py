@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import torch
 
+from persona.animation.clips import CLIPS
 from persona.animation.contacts import lock_feet
 from persona.animation.formats.amass import holds_amass, read_amass, write_amass
 from persona.animation.formats.asf_amc import read_amc
@@ -44,7 +45,8 @@ BY_SUFFIX: Final = {".npz": "persona", ".bvh": "bvh", "": "json"}
 
 def is_motion_file(text: str) -> bool:
     """Say whether text names a file or an existing folder, not a built-in motion."""
-    return text.lower().endswith(SUFFIXES) or ("/" in text and Path(text).is_dir())
+    named = text.lower().endswith(SUFFIXES)
+    return named or (("/" in text or text not in CLIPS) and Path(text).is_dir())
 
 
 def open_motion(

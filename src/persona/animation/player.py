@@ -61,6 +61,7 @@ def draw(
     background: Float[Tensor, " 3"] | Image | None,
     shadow: bool = True,
     offsets: Iterable[Float[Tensor, "n 3"] | Moved | None] = repeat(None),
+    film: Iterable[Image] | None = None,
 ) -> Iterator[Float[Tensor, "h w c"]]:
     """Yield the drawn frames of a motion.
 
@@ -72,6 +73,8 @@ def draw(
         shadow: Whether the person darkens the floor under them.
         offsets: For each frame what moves the Gaussians at rest [m], such as simulated cloth; read
             one at a time. Where it is None, cloth moves as the avatar has learned it.
+        film: A picture behind the person for each frame, read one at a time, instead of
+            ``background``.
 
     Yields:
         sRGB in [0, 1]; with straight alpha as the fourth channel where there is no background.
@@ -87,6 +90,7 @@ def draw(
         )
     with torch.no_grad():
         moving = iter(offsets)
+        pictures = None if film is None else iter(film)
         tracker = RateTracker()
         for index, camera in enumerate(cameras):
             params = motion.params.frame(index)
@@ -101,7 +105,8 @@ def draw(
             drawn = avatar.draw(params, camera, rates=rates, gaussian_offsets=moved)
             color = drawn.image.permute(1, 2, 0)
             under = drawn.means if shadow else None
-            yield _put_down(color, drawn.alpha, under, camera, background)
+            behind = background if pictures is None else next(pictures)
+            yield _put_down(color, drawn.alpha, under, camera, behind)
 
 
 def baked_offsets(avatar: Avatar, motion: Motion) -> Iterator[Moved | None]:

@@ -1,6 +1,7 @@
 """Read body model files from strangers: sizes first, numbers only, one typed error."""
 
 import ast
+import warnings
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -109,7 +110,10 @@ def _header(data: bytes) -> tuple[np.dtype[np.generic], tuple[int, ...], bool, i
     length = int.from_bytes(data[8:begin], "little")
     if length > MAX_HEADER_BYTES:
         raise ValueError(f"its header has {length} bytes")
-    header = ast.literal_eval(data[begin : begin + length].decode("latin1").strip())
+    with warnings.catch_warnings():
+        # Damaged digits make Python's parser warn before it refuses.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        header = ast.literal_eval(data[begin : begin + length].decode("latin1").strip())
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("its header is damaged")
     shape = header["shape"]

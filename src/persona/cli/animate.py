@@ -1,6 +1,6 @@
 """Draw an avatar in motion, as a video or as pictures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from persona.animation.framing import View
     from persona.avatar.avatar import Avatar
     from persona.avatar.slopes import Moved
+    from persona.geometry.cameras import Camera
     from persona.records.motion import Motion
 
 DEFAULT_FPS = 30.0
@@ -37,17 +38,18 @@ class Args:
     """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
     motion: str = "walk"
     """What the person does: idle, walk, run, turn, squat, lunge, kick, punch, reach, twist, bend,
-    sit, wave or dance; or the path of a motion file: .npz, .bvh or .vrma, about which `persona
-    motion info` says more."""
+    sit, wave or dance; or the path of a motion file: .npz, .bvh, .amc, .vrma, .pt, .pkl or a folder
+    of JSON, about which `persona motion info` says more."""
     speed: float = 1.0
     """How many times faster than at ease; walk and run take longer strides, all else goes as far in
     less time. Every motion says how slow and how fast it can be."""
-    camera: Literal["front", "side", "back", "turntable", "follow"] = "follow"
-    """Where it is seen from; turntable goes round once, follow is a little to the left of front."""
+    camera: Literal["front", "side", "back", "turntable", "follow", "source"] = "follow"
+    """Where it is seen from; turntable goes round once, follow is a little to the left of front,
+    source is the camera that the motion's file was filmed with, where it says."""
     size: int = 720
     """Height of the picture [px]."""
     width: int | None = None
-    """Width of the picture [px]; left out, it is what the motion needs."""
+    """Width of the picture [px]; left out, it is what the motion needs, or the film behind has."""
     fps: float = DEFAULT_FPS
     """Frames a second."""
     seconds: float | None = None
@@ -56,7 +58,10 @@ class Args:
     """What falls on the person: photo (as it was), none (albedo), the path of a panorama (.hdr), or
     where a lamp stands, as --light=0.5,1,0.3: right, up, towards you. It stays where it is."""
     background: str = "white"
-    """A colour (white, '#rrggbb'), the path of a picture, or transparent (.webm, PNG)."""
+    """A colour (white, '#rrggbb'), the path of a picture or of a film, which then runs behind the
+    person, or transparent (.webm, PNG)."""
+    plate: bool = False
+    """Take the person out of the film in the background; its camera must stand still."""
     shadow: Literal["auto", "on", "off"] = "auto"
     """A soft shadow on the floor; auto leaves it away where the background is transparent."""
     cloth: Literal["learned", "baked", "stiff"] = "learned"
@@ -75,7 +80,7 @@ def run(args: Args) -> int:
     """Draw and write; return 0."""
     _check(args)
     from persona.animation.background import background_from
-    from persona.animation.framing import frame_motion
+    from persona.animation.film import film_behind, plate_of
     from persona.animation.lighting import light_from, lit
     from persona.animation.player import baked_offsets, draw
     from persona.avatar.avatar import Avatar
@@ -83,13 +88,25 @@ def run(args: Args) -> int:
     light = light_from(args.light)
     avatar = Avatar.load(args.avatar, body=args.body)
     motion = _motion(args, avatar)
-    view: View = args.camera
-    # In front of a picture only a camera that stands still looks right.
-    still = Path(args.background).is_file()
-    cameras = frame_motion(avatar, motion, view, height=args.size, width=args.width, still=still)
+    cameras = _cameras(args, avatar, motion)
     width, height = cameras[0].width, cameras[0].height
-    background = background_from(args.background, width=width, height=height)
-    shadow = background is not None if args.shadow == "auto" else args.shadow == "on"
+    film: Iterable[Tensor] | None = None
+    behind = Path(args.background)
+    if _is_film(args.background):
+        times = _film_times(args, motion.frame_count)
+        if args.plate:
+            from persona.pipeline.film_people import people_finder
+
+            with people_finder() as people:
+                film = repeat(plate_of(behind, width=width, height=height, people=people))
+        else:
+            film = film_behind(behind, times, width=width, height=height)
+        background = None
+    else:
+        background = background_from(args.background, width=width, height=height)
+    shadow = (
+        film is not None or background is not None if args.shadow == "auto" else args.shadow == "on"
+    )
     offsets: Iterable[Tensor | Moved | None] = repeat(None)
     if args.simulate:
         offsets = _clothes(args, avatar, motion)
@@ -98,7 +115,13 @@ def run(args: Args) -> int:
     elif args.cloth == "stiff":
         avatar = replace(avatar, cloth=None)
     frames = draw(
-        lit(avatar, light), motion, cameras, background=background, shadow=shadow, offsets=offsets
+        lit(avatar, light),
+        motion,
+        cameras,
+        background=background,
+        shadow=shadow,
+        offsets=offsets,
+        film=film,
     )
     count = _write(args, frames, motion)
     current().result(
@@ -122,6 +145,24 @@ def _check(args: Args) -> None:
             why="H.264 has no transparency",
             fix="let --out end in .webm, or give a folder name for PNG pictures",
         )
+    if args.camera == "source" and (args.from_photo or args.width is not None):
+        raise InputError(
+            "the camera of the film was asked for, with --from-photo or --width",
+            why="it has its own width, and shows the motion from its first frame on",
+            fix="leave them away, or choose another --camera",
+        )
+    if args.camera == "source" and not Path(args.motion).exists():
+        raise InputError(
+            f"the camera of a film was asked for, and {args.motion} is no motion file",
+            why="what is built in was never filmed",
+            fix="choose another --camera, front for example",
+        )
+    if args.plate and not _is_film(args.background):
+        raise InputError(
+            f"--plate was given, and the background is {args.background}",
+            why="it takes people out of a film",
+            fix="give a film as --background, or leave --plate away",
+        )
     if args.seconds is not None and not 0 < args.seconds <= 3600:
         raise InputError(
             f"a length of {args.seconds:g} s was asked for",
@@ -136,15 +177,46 @@ def _check(args: Args) -> None:
         )
 
 
-def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor | Moved]":
-    from persona.pipeline.create import outfit_of
-    from persona.pipeline.simulated import led_in, simulate_clothes, turned
+def _is_film(text: str) -> bool:
+    from persona.images.clips import is_clip
 
-    outfit = outfit_of(args.avatar)
-    steps = led_in(avatar, motion)[0].frame_count
-    with current().stage("simulate", steps=steps) as stage:
-        frames = list(simulate_clothes(avatar, outfit, motion, tick=stage.advance))
-    return turned(avatar, frames)
+    return is_clip(text)
+
+
+def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor | Moved]":
+    """Simulate as the film is drawn, so that a long one takes no more memory than a short one."""
+    from persona.pipeline.create import outfit_of
+    from persona.pipeline.simulated import simulate_clothes, turned
+
+    return turned(avatar, simulate_clothes(avatar, outfit_of(args.avatar), motion))
+
+
+def _cameras(args: Args, avatar: "Avatar", motion: "Motion") -> "Sequence[Camera]":
+    """Give a camera for every frame: one of ours, or that of the file."""
+    from persona.animation.exchange import open_motion
+    from persona.animation.film import aspect_of
+    from persona.animation.framing import frame_motion
+    from persona.animation.source_cameras import cameras_for, read_cameras
+
+    if args.camera != "source":
+        view: View = args.camera
+        # In front of a picture only a camera that stands still looks right.
+        still = Path(args.background).exists()
+        width = args.width
+        if width is None and _is_film(args.background):
+            width = round(args.size * aspect_of(Path(args.background)))
+        return frame_motion(avatar, motion, view, height=args.size, width=width, still=still)
+    path = Path(args.motion)
+    source = open_motion(path).motion
+    filmed = read_cameras(path)
+    return cameras_for(filmed, source, motion, avatar, height=args.size, speed=args.speed)
+
+
+def _film_times(args: Args, count: int) -> list[float]:
+    """Say what moment of the film each frame shows [s]; it stands while the photo's pose ends."""
+    lead = START_SECONDS if args.from_photo else 0.0
+    speed = args.speed if Path(args.motion).exists() else 1.0
+    return [max(k / args.fps - lead, 0.0) * speed for k in range(count)]
 
 
 def _motion(args: Args, avatar: "Avatar") -> "Motion":

@@ -231,8 +231,9 @@ def look_at_video() -> Iterator[Finding]:
 
 
 def look_at_body() -> Iterator[Finding]:
-    """Report the shipped body file, by loading it."""
+    """Report the shipped body file and the user's own, by loading them."""
     from persona.body import load_body
+    from persona.core.settings import BODY_VARIABLE, own_body_file
 
     try:
         body = load_body()
@@ -241,6 +242,16 @@ def look_at_body() -> Iterator[Finding]:
         return
     vertices, joints = body.v_template.shape[0], len(body.parents)
     yield Finding(name="open body", state=f"{vertices} vertices, {joints} joints")
+    own = own_body_file()
+    if own is None:
+        return
+    try:
+        body = load_body(own)
+    except PersonaError as error:
+        yield Finding(name=BODY_VARIABLE, state=error.what, works=False, fix=error.fix)
+        return
+    state = f"{body.name}, {body.vertex_count} vertices, SHA-256 {body.digest[:16]}"
+    yield Finding(name=BODY_VARIABLE, state=state)
 
 
 LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (

@@ -31,8 +31,8 @@ class Args:
     coverage: how far and how fast all motions together turn each joint, against what people can.
     check: of each motion, feet on the floor, joints, accelerations and balance on the mean body."""
     motions: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, .amc, .vrma, .pt (GVHMR),
-    .pkl (WHAM), folders of JSON; for coverage and check, left out, all that are built in."""
+    """Names of built-in motions, or paths: .npz of AMASS or our own, .bvh, .amc, .vrma, GVHMR's
+    .pt, WHAM's .pkl, folders of JSON; for coverage and check, left out, all that are built in."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float | None = None

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from persona.core.errors import FileFormatError
 
-PROGRAM: Final = Path(__file__).with_name("pickle_child.py")
-"""What the child runs; it imports nothing of this package."""
+PROGRAM: Final = "persona.core.pickle_child"
+"""The module that the child runs."""
 PATIENCE: Final = 3
 """Times the allowed processor time that the clock may show before the child is ended."""
+COPIES: Final = 5
+"""Copies of the whole file that reading it may take at once."""
 _MAX_HEAD_BYTES: Final = 1 << 20
 
 
@@ -31,7 +33,7 @@ def read_pickled_arrays(
     """Read the arrays, numbers and texts in a pickle, a joblib file or a file of `torch.save`.
 
     Unpickling calls whatever a file names. Here a child process does it, in which every name is
-    looked up in an exact list of harmless stand-ins (`pickle_child.ALLOWED`) and nowhere else,
+    looked up in an exact list of harmless stand-ins (`pickle_standins.ALLOWED`) and nowhere else,
     with limits on memory and time; what comes back is bytes, types and shapes.
 
     Args:
@@ -57,13 +59,13 @@ def read_pickled_arrays(
             why=f"files of its kind have more than none and at most {most / 2**20:.0f} MB",
             fix="check where it comes from",
         )
-    # The bytes in the file, as arrays, and once more on their way home.
-    memory = 3 * max(size, 16 << 20) + (64 << 20)
+    # The file, its texts as Python 2 wrote them, those as bytes, and once more on their way home.
+    memory = COPIES * max(size, 16 << 20) + (128 << 20)
     limits = [str(memory), str(seconds), str(most)]
     with path.open("rb") as file, tempfile.TemporaryFile() as answer:
         try:
             child = subprocess.run(
-                [sys.executable, "-I", str(PROGRAM), *limits, *sorted(wanted)],
+                [sys.executable, "-I", "-m", PROGRAM, *limits, *sorted(wanted)],
                 stdin=file,
                 stdout=answer,
                 stderr=subprocess.DEVNULL,
