@@ -40,11 +40,11 @@ def resample(motion: Motion, *, fps: float) -> Motion:
         count = max(1, round(motion.duration * fps))
         times = torch.arange(count, dtype=torch.float64) * (motion.frame_count / count)
         # The rate that makes a whole number of frames fill the loop; off by less than one frame.
-        return replace(motion, params=_sample(_closed(motion), times), fps=fps)
+        return replace(motion, params=sample(_closed(motion), times), fps=fps)
     span = motion.frame_count - 1
     count = max(1, math.floor(span / motion.fps * fps + 1e-6) + 1)
     times = torch.arange(count, dtype=torch.float64) * (motion.fps / fps)
-    return replace(motion, params=_sample(motion.params, times.clamp(max=span)), fps=fps)
+    return replace(motion, params=sample(motion.params, times.clamp(max=span)), fps=fps)
 
 
 def loop_for(motion: Motion, *, seconds: float) -> Motion:
@@ -144,8 +144,8 @@ def _closed(motion: Motion) -> BodyParams:
     )
 
 
-def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
-    """Look up fractional frames."""
+def sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
+    """Look up fractional frames: rotations the shorter way, everything else straight."""
     last = params.transl.shape[0] - 1
     low = times.floor().long().clamp(0, last)
     high = (low + 1).clamp(max=last)

@@ -99,8 +99,6 @@ class Follower:
 
     def _count(self, picture: Picture) -> bool:
         """Meet the people of the film; where there are several, one must have been picked."""
-        if first_look(picture, self._detectors, thorough=True) is None:
-            return False
         people, _ = find_people(picture, self._detectors)
         if not people:
             return False
