@@ -42,7 +42,7 @@ def read_motion(path: Path) -> Motion:
 
     Args:
         path: An npz with ``full_pose`` (frames x 55 x 3 axis-angles [rad], or frames x 165) and,
-            where they are given, ``transl`` (frames x 3 [m]), ``expression`` (frames x coefficients,
+            where they are given, ``transl`` (frames x 3 [m]), ``expression`` (frames x numbers,
             relative to the resting face), ``fps`` and ``loops``.
 
     Raises:

@@ -124,13 +124,20 @@ def join(
 def wear_face(motion: Motion, params: BodyParams) -> Motion:
     """Give every frame the expression, jaw and shape coefficients of ``params``.
 
-    A person looks most like themselves with the face of their photo.
+    A person looks most like themselves with the face of their photo. A motion with expressions of
+    its own, as tracked from a film, moves from there: they are relative to a resting face.
     """
     count = motion.frame_count
     kept = {
         name: getattr(params, name).expand(count, -1)
         for name in ("expression", "jaw_pose", "betas")
     }
+    told, photo = motion.params.expression, kept["expression"]
+    if bool(told.any()):
+        width = min(told.shape[1], photo.shape[1])
+        moved = photo.clone()
+        moved[:, :width] += told[:, :width]
+        kept |= {"expression": moved, "jaw_pose": kept["jaw_pose"] + motion.params.jaw_pose}
     return replace(motion, params=replace(motion.params, **kept))
 
 

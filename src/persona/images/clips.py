@@ -164,7 +164,9 @@ def _video_frames(path: Path) -> Iterator[Frame]:
         if isinstance(error, FileFormatError):
             raise
         if count == 0:
-            raise _refused(path, f"is not a video: {error}", "give an mp4, mov, webm or gif") from error
+            raise _refused(
+                path, f"is not a video: {error}", "give an mp4, mov, webm or gif"
+            ) from error
         current().warn(f"{path.name} is damaged after {count} frames; those before are used")
     if count == 0:
         raise _refused(path, "holds no pictures", "give a video")
@@ -216,7 +218,9 @@ def _folder_frames(clip: Clip) -> Iterator[Frame]:
         first = first or rgb.shape
         if rgb.shape != first:
             raise _refused(
-                path, f"is {rgb.shape[1]} x {rgb.shape[0]}", "give pictures of one size, as films have"
+                path,
+                f"is {rgb.shape[1]} x {rgb.shape[0]}",
+                "give pictures of one size, as films have",
             )
         yield Frame(_shrunk(rgb), count / rate)
 

@@ -1,4 +1,4 @@
-"""Solve the normal equations of a chain of frames, in which only near neighbours know each other."""
+"""Solve the normal equations of a chain of frames, in which only neighbours know each other."""
 
 from dataclasses import dataclass
 

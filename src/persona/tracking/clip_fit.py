@@ -1,4 +1,4 @@
-"""Fit one body to a whole clip: shape first, then smooth poses, then feet that stay on the floor."""
+"""Fit one body to a whole clip: shape, then smooth poses, then feet that stay on the floor."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -77,9 +77,7 @@ def fit_clip(
     start = guess_poses(body, rig, evidence)
     pose = solve_windows(rig, evidence, start, smoothness)
     ground = find_ground(evidence, pose_rig(rig, pose))
-    pose = solve_windows(
-        rig, evidence, pose, smoothness, ground=ground, iterations=GROUNDING_STEPS
-    )
+    pose = solve_windows(rig, evidence, pose, smoothness, ground=ground, iterations=GROUNDING_STEPS)
     return ClipBody(identity, rig, pose, ground, evidence, sightings, swapped)
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 SIZE: Final = (32, 32)
 """Pictures are compared at this size [px]."""
 LEAST: Final = 18.0
-"""Mean difference of a cut, out of 255, at least: fast people in front of still walls stay below."""
+"""Mean difference of a cut, out of 255, at least: fast people before still walls stay below."""
 OUTSTANDING: Final = 5.0
 """How many times the usual difference a cut stands out."""
 ALIKE: Final = 0.75

@@ -1,4 +1,4 @@
-"""What a clip says about the body in every frame: pixels, directions in space, and trust in both."""
+"""What a clip says of the body in every frame: pixels, directions in space, and trust in both."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -99,6 +99,17 @@ class ClipEvidence:
             name: value[frames] for name, value in vars(self).items() if isinstance(value, Tensor)
         }
         return ClipEvidence(scene=self.scene.pick(frames), **kept)
+
+    @classmethod
+    def joined(cls, parts: "list[ClipEvidence]") -> "ClipEvidence":
+        """Put pieces of one camera's film behind each other."""
+        names = [name for name, value in vars(parts[0]).items() if isinstance(value, Tensor)]
+        scene = parts[0].scene
+        turn = torch.cat([part.scene.turn for part in parts])
+        return cls(
+            scene=Scene(scene.focal_px, scene.center_px, turn),
+            **{name: torch.cat([getattr(part, name) for part in parts]) for name in names},
+        )
 
 
 def gather_evidence(

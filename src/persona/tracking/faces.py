@@ -10,7 +10,7 @@ from torch import Tensor
 from persona.body import SmplxBody
 from persona.fitting.face import EYE_CONTOURS, IRISES, MAX_GAZE
 from persona.records.body_params import rest_params
-from persona.tracking.hands import palm_turns
+from persona.tracking.hands import kabsch
 from persona.tracking.series import Habit, smooth_series
 from persona.tracking.sightings import Sightings
 from persona.tracking.smoothness import Smoothness
@@ -32,6 +32,10 @@ WIDEST_JAW: Final = 0.5
 """Widest open mouth [rad]."""
 EYE_RADIUS: Final = 0.012
 """[m]"""
+UNIT_NOISE: Final = 0.25
+"""Error of an expression coefficient in one frame [-]."""
+GAZE_SPREAD, GAZE_NOISE = 0.2, 0.06
+"""How far people look aside, and error of that in one frame [rad]."""
 ACCELERATION: Final = 120.0
 """Ordinary acceleration of expressions [1/s^2], of blinks most of all."""
 
@@ -48,70 +52,88 @@ class FaceMotion:
     """Turn of both eyes [rad]."""
 
 
+class FaceReader:
+    """Reads expressions off face meshes; made once for a body."""
+
+    def __init__(self, body: SmplxBody) -> None:
+        marks = body.landmarks.mediapipe_face
+        self.width = body.exprdirs.shape[2]
+        """Expression coefficients."""
+        self._ids = marks.ids
+        self._rest = marks.on(body.v_template).double()
+        self._firm = [int((marks.ids == k).nonzero()[0, 0]) for k in FIRM]
+        self._place = {int(k): row for row, k in enumerate(marks.ids)}
+        smiles = (body.exprdirs[marks.triangles] * marks.barycentric[..., None, None]).sum(1)
+        opened = replace(rest_params(), jaw_pose=torch.tensor([JAW_UNIT, 0.0, 0.0]))
+        posed = body.forward(opened, with_pose_correctives=False)
+        drop = marks.on(posed.vertices) - marks.on(body.v_template)
+        ways = torch.cat([smiles, drop[..., None]], -1).double()
+        self._weights = torch.tensor(SIGHT, dtype=torch.float64) / SKIN_ERROR
+        matrix = (ways * self._weights[:, None]).flatten(0, 1)
+        price = torch.full((matrix.shape[1],), SPREAD**-2, dtype=torch.float64)
+        # What of an open mouth the expressions could do as well is the jaw's.
+        price[-1] /= 4
+        self._solve = torch.linalg.solve(matrix.mT @ matrix + torch.diag(price), matrix.mT)
+
+    def in_head(self, faces: Float[Tensor, "t 478 3"]) -> Float[Tensor, "t n 3"]:
+        """Undo turn, size and place of heads, so that only expression and build are left [m].
+
+        Args:
+            faces: Face meshes [px], z away.
+        """
+        rest, firm = self._rest, self._firm
+        points = faces[:, self._ids].double() * rest.new_tensor([1.0, -1.0, -1.0])
+        turn = kabsch(rest[firm], points[:, firm])
+        middle, home = points[:, firm].mean(1, keepdim=True), rest[firm].mean(0)
+        flat = (points - middle) @ turn
+        size = (rest[firm] - home).norm() / flat[:, firm].flatten(1).norm(dim=1)
+        return flat * size[:, None, None] + home
+
+    def units(self, moved: Float[Tensor, "t n 3"]) -> Float[Tensor, "t u"]:
+        """Find expression coefficients, then the jaw in `JAW_UNIT`, by ridge regression.
+
+        Args:
+            moved: How far the landmarks are from the person's resting face, in the head [m].
+        """
+        return (moved * self._weights).flatten(1) @ self._solve.mT
+
+    def gaze(self, moved: Float[Tensor, "t n 3"]) -> Float[Tensor, "t 2"]:
+        """Turn both eyes as the irises moved between the lids [rad]."""
+        turns = []
+        for side, contour in EYE_CONTOURS.items():
+            lids = moved[:, [self._place[k] for k in contour]].mean(1)
+            shift = (moved[:, self._place[IRISES[side]]] - lids) / EYE_RADIUS
+            turns.append(torch.stack([-shift[:, 1], shift[:, 0]], 1))
+        return torch.stack(turns).mean(0)
+
+    def motion(self, units: Float[Tensor, "t u"], gaze: Float[Tensor, "t 2"]) -> FaceMotion:
+        """Bring numbers into the form and the bounds of a face."""
+        jaw = units.new_zeros(len(units), 3)
+        jaw[:, 0] = (units[:, -1] * JAW_UNIT).clamp(0.0, WIDEST_JAW)
+        level = gaze.new_zeros(len(gaze), 1)
+        both = torch.cat([gaze.clamp(-MAX_GAZE, MAX_GAZE), level], 1)
+        return FaceMotion(units[:, :-1], jaw, both)
+
+
 def fit_face_motion(body: SmplxBody, sightings: Sightings, smoothness: Smoothness) -> FaceMotion:
     """Explain how the face mesh differs from its median over the clip.
 
     The median stands for the resting face, so that what is the person's own and what our face
     cannot form is no expression. Where no face is seen it rests.
     """
-    count, width = sightings.count, body.exprdirs.shape[2]
+    reader, count = FaceReader(body), sightings.count
     seen = sightings.face_seen & sightings.seen
-    units = torch.zeros(count, width + 1, dtype=torch.float64)
+    units = torch.zeros(count, reader.width + 1, dtype=torch.float64)
     gaze = torch.zeros(count, 2, dtype=torch.float64)
     if int(seen.sum()) > 1:
-        marks = body.landmarks.mediapipe_face
-        rest = marks.on(body.v_template).double()
-        flat = sightings.face[seen][:, marks.ids].double() * rest.new_tensor([1.0, -1.0, -1.0])
-        own = _in_head(rest, flat, [int((marks.ids == k).nonzero()[0, 0]) for k in FIRM])
+        own = reader.in_head(sightings.face[seen])
         moved = own - own.median(0).values
-        units[seen] = _units(body, moved)
-        gaze[seen] = _gaze(marks.ids, own)
+        units[seen], gaze[seen] = reader.units(moved), reader.gaze(moved)
     trust = seen.double()
-    zeros = units.new_zeros(width + 1)
-    units = smooth_series(units, trust, Habit(zeros, SPREAD, 0.25, ACCELERATION), smoothness)
-    gaze = smooth_series(gaze, trust, Habit(zeros[:2], 0.2, 0.06, ACCELERATION), smoothness)
-    jaw = units.new_zeros(count, 3)
-    jaw[:, 0] = (units[:, -1] * JAW_UNIT).clamp(0.0, WIDEST_JAW)
-    both = torch.cat([gaze.clamp(-MAX_GAZE, MAX_GAZE), gaze.new_zeros(count, 1)], 1)
-    return FaceMotion(units[:, :-1], jaw, both)
-
-
-def _in_head(
-    rest: Float[Tensor, "n 3"], points: Float[Tensor, "t n 3"], firm: list[int]
-) -> Float[Tensor, "t n 3"]:
-    """Undo turn, size and place of the head, so that only its expression is left [m]."""
-    turn = palm_turns(rest, points, tuple(firm))
-    middle, home = points[:, firm].mean(1, keepdim=True), rest[firm].mean(0)
-    flat = (points - middle) @ turn
-    size = (rest[firm] - home).norm() / flat[:, firm].flatten(1).norm(dim=1)
-    return flat * size[:, None, None] + home
-
-
-def _units(body: SmplxBody, moved: Float[Tensor, "t n 3"]) -> Float[Tensor, "t u"]:
-    """Find expression coefficients, then the jaw in `JAW_UNIT`, by ridge regression."""
-    marks = body.landmarks.mediapipe_face
-    shares = marks.barycentric[..., None, None]
-    smiles = (body.exprdirs[marks.triangles] * shares).sum(1)
-    opened = replace(rest_params(), jaw_pose=torch.tensor([JAW_UNIT, 0.0, 0.0]))
-    posed = body.forward(opened, with_pose_correctives=False)
-    drop = marks.on(posed.vertices) - marks.on(body.v_template)
-    # The jaw opens by turning; what of it the expressions can do as well is the jaw's.
-    ways = torch.cat([smiles, drop[..., None]], -1).double()
-    weights = torch.tensor(SIGHT, dtype=torch.float64)[:, None] / SKIN_ERROR
-    matrix = (ways * weights).flatten(0, 1)
-    target = (moved * weights[:, 0]).flatten(1)
-    price = torch.full((matrix.shape[1],), SPREAD**-2, dtype=torch.float64)
-    price[-1] /= 4
-    normal = matrix.mT @ matrix + torch.diag(price)
-    return torch.linalg.solve(normal, matrix.mT @ target.mT).mT
-
-
-def _gaze(ids: Tensor, own: Float[Tensor, "t n 3"]) -> Float[Tensor, "t 2"]:
-    """Turn both eyes as the irises moved between the lids, relative to the median [rad]."""
-    place = {int(k): row for row, k in enumerate(ids)}
-    turns = []
-    for side, contour in EYE_CONTOURS.items():
-        shift = own[:, place[IRISES[side]]] - own[:, [place[k] for k in contour]].mean(1)
-        shift = (shift - shift.median(0).values) / EYE_RADIUS
-        turns.append(torch.stack([-shift[:, 1], shift[:, 0]], 1))
-    return torch.stack(turns).mean(0)
+    zeros = units.new_zeros(reader.width + 1)
+    expressions = Habit(zeros, SPREAD, UNIT_NOISE, ACCELERATION)
+    looks = Habit(zeros[:2], GAZE_SPREAD, GAZE_NOISE, ACCELERATION)
+    return reader.motion(
+        smooth_series(units, trust, expressions, smoothness),
+        smooth_series(gaze, trust, looks, smoothness),
+    )

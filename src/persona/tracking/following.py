@@ -1,4 +1,4 @@
-"""Follow one person through a film: find, keep, lose and find again, and never change to another."""
+"""Follow one person through a film: find, keep, lose, find again, and never take another."""
 
 import math
 from dataclasses import replace

@@ -69,7 +69,7 @@ def finger_angles(rest: HandRest, points: Float[Tensor, "t 21 3"]) -> Float[Tens
         rest: The hand in T-pose.
         points: Landmarks in any scale, x right, y up, z to the viewer.
     """
-    palm = palm_turns(rest.points, points)
+    palm = kabsch(rest.points[list(PALM)], points[:, PALM])
     flat = points @ palm
     low, high = (side.double() for side in joint_limits())
     angles = points.new_zeros(len(points), 15, 3)
@@ -87,13 +87,10 @@ def finger_angles(rest: HandRest, points: Float[Tensor, "t 21 3"]) -> Float[Tens
     return angles
 
 
-def palm_turns(
-    rest: Float[Tensor, "n 3"], points: Float[Tensor, "t n 3"], rows: tuple[int, ...] = PALM
-) -> Float[Tensor, "t 3 3"]:
-    """Find the rotation that takes chosen rest points to where they are seen (Kabsch 1976)."""
-    chosen = list(rows)
-    here = rest[chosen] - rest[chosen].mean(0)
-    there = points[:, chosen] - points[:, chosen].mean(1, keepdim=True)
+def kabsch(rest: Float[Tensor, "n 3"], points: Float[Tensor, "t n 3"]) -> Float[Tensor, "t 3 3"]:
+    """Find the rotations that take rest points to where they are seen (Kabsch 1976)."""
+    here = rest - rest.mean(0)
+    there = points - points.mean(1, keepdim=True)
     left, _, right = torch.linalg.svd(there.mT @ here)
     sign = torch.det(left @ right)
     flip = torch.diag_embed(torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1))

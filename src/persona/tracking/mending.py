@@ -13,7 +13,20 @@ from torch import Tensor
 
 from persona.tracking.sightings import Sightings
 
-SWAPPED: Final = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + 1 if k % 2 else k - 1 for k in range(11, 33)))
+SWAPPED: Final = (
+    0,
+    4,
+    5,
+    6,
+    1,
+    2,
+    3,
+    8,
+    7,
+    10,
+    9,
+    *(k + 1 if k % 2 else k - 1 for k in range(11, 33)),
+)
 """The landmark on the other side, for each of MediaPipe Pose."""
 JUDGES: Final = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """Landmarks whose jumps tell."""
@@ -21,15 +34,18 @@ DOUBT: Final = 0.004
 """Price of a frame that is held for swapped [m]: most frames are right."""
 FACE_DOUBT: Final = 0.5
 """The same where the face was seen: backs have none."""
+FASTEST: Final = 3.0
+"""Speed of joints about the hips that costs nothing, mean of the judges [m/s]."""
 LARGEST_JUMP: Final = 0.5
-"""Jumps above this cost no more [m]."""
+"""Jumps farther than that by more than this cost no more [m]."""
 
 
 def mend_swaps(sightings: Sightings) -> tuple[Sightings, Bool[Tensor, " t"]]:
     """Exchange left and right where that makes the motion continuous, and say where.
 
     The cheapest sequence of right and swapped frames is found by dynamic programming; what jumps
-    between frames costs, and so does every frame that is held for swapped.
+    farther between frames than people move costs, and so does every frame that is held for
+    swapped.
     """
     here = sightings.world[:, JUDGES]
     other = _swapped(sightings.world)[:, JUDGES]
@@ -71,7 +87,8 @@ def _cheapest(sightings: Sightings, places: Float[Tensor, "t 2 j 3"]) -> Bool[Te
         last = frames[k - 1]
         if k and bool(sightings.shots[last] == sightings.shots[frame]):
             gap = (places[frame][:, None] - places[last][None]).norm(dim=-1).mean(-1)
-            ways = costs[None] + gap.clamp(max=LARGEST_JUMP)
+            possible = FASTEST * float(sightings.times[frame] - sightings.times[last])
+            ways = costs[None] + (gap - possible).clamp(0.0, LARGEST_JUMP)
         else:
             ways = costs[None].expand(2, 2)
         best = ways.min(1)

@@ -1,6 +1,7 @@
 """Terms between frames: bodies do not jolt, and feet that stand do not slide."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
@@ -18,7 +19,7 @@ ACCELERATIONS: Final[dict[str, float]] = {
     "shoulder": 30.0, "elbow": 40.0, "wrist": 40.0, "hip": 25.0, "knee": 35.0,
     "ankle": 30.0, "foot": 30.0,
 }  # fmt: skip
-"""Ordinary angular acceleration of joints [rad/s^2]; more is possible and costs less than squares."""
+"""Ordinary angular acceleration of joints [rad/s^2]; more is possible, and costs little more."""
 SHIFT_ACCELERATION: Final = 4.0
 """Ordinary acceleration of the whole body [m/s^2]."""
 JOLT: Final = 4.0
@@ -48,6 +49,7 @@ class Ground:
         return Ground(self.standing[frames], self.up[frames], self.height[frames])
 
 
+@cache
 def _ordinary() -> Float[Tensor, " u"]:
     sizes = []
     for name in JOINT_NAMES[:JOINTS]:

@@ -76,9 +76,10 @@ def solve_clip(
 
     here, posed = start, pose_rig(rig, start)
     cost, damping, tried = cost_of(here, posed), DAMPING_START, 0
-    chain = system(here, posed)
+    chain: Chain | None = None
     while tried < iterations and damping < DAMPING_MAX:
         tried += 1
+        chain = chain or system(here, posed)
         trial = turned(here, chain.step(damping))
         seen = pose_rig(rig, trial)
         loss = cost_of(trial, seen)
@@ -87,9 +88,9 @@ def solve_clip(
             continue
         gain, here, posed, cost = (cost - loss) / max(cost, 1e-9), trial, seen, loss
         damping = max(damping / 6, DAMPING_MIN)
+        chain = None
         if gain < ENOUGH:
             break
-        chain = system(here, posed)
     return ClipFit(here, cost, tried)
 
 

@@ -1,6 +1,7 @@
 """Terms of one frame: landmarks in the picture, directions in space, ordinary poses, limits."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import torch
@@ -73,11 +74,19 @@ def _directions(evidence: ClipEvidence, posed: Posed, slopes: Slopes | None) -> 
     return Residual(name="directions", value=value, jacobian=jacobian, robust=DIRECTION_ROBUST)
 
 
+@cache
+def _ordinary() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Give rest, spread and limits of every joint but the root [rad]."""
+    low, high = joint_limits()
+    rest, spread = rest_pose(), pose_spreads()
+    rows = slice(1, JOINTS)
+    return rest[rows].double(), spread[rows].double(), low[rows].double(), high[rows].double()
+
+
 def _priors(pose: Pose, extra: int, *, graded: bool) -> list[Residual]:
     """Hold every joint but the root near its rest, and inside its limits."""
     angles = matrix_to_axis_angle(pose.turns[:, 1:])
-    rest, spread = rest_pose()[1:JOINTS].double(), pose_spreads()[1:JOINTS].double()
-    low, high = (side[1:JOINTS].double() for side in joint_limits())
+    rest, spread, low, high = _ordinary()
     over, under = (angles - high).clamp(min=0), (low - angles).clamp(min=0)
     ordinary = ((angles - rest) / spread).flatten(1)[:, None]
     outside = ((over - under) / LIMIT_SIGMA).flatten(1)[:, None]

@@ -120,9 +120,7 @@ def track_from(body: SmplxBody, fit: ClipBody, camera: Camera, *, name: str) -> 
     )
 
 
-def _on_the_floor(
-    body: SmplxBody, fit: ClipBody
-) -> tuple[BodyParams, Float[Tensor, "t 4 4"]]:
+def _on_the_floor(body: SmplxBody, fit: ClipBody) -> tuple[BodyParams, Float[Tensor, "t 4 4"]]:
     """Turn every shot upright with its floor at y = 0 and its first pelvis over the origin."""
     posed, ground = fit.posed(), fit.ground
     count = len(posed.centers)
@@ -193,13 +191,16 @@ def _evenly(sightings: Sightings) -> tuple[float, Float[Tensor, " n"]]:
 def _cut(motion: Motion, frames: Bool[Tensor, " t"]) -> Motion:
     params = motion.params
     return replace(
-        motion, params=replace(params, **{f.name: getattr(params, f.name)[frames] for f in fields(params)})
+        motion,
+        params=replace(params, **{f.name: getattr(params, f.name)[frames] for f in fields(params)}),
     )
 
 
 def _joined(parts: list[BodyParams]) -> BodyParams:
     names = [f.name for f in fields(BodyParams)]
-    return BodyParams(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+    return BodyParams(
+        **{name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    )
 
 
 def _facts(fit: ClipBody, camera: Camera, fps: float) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Watch a film: cuts, the camera and one person, frame by frame, into sightings."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -65,7 +66,11 @@ def watch(
     """
     watched = Watched()
     cuts, camera = CutFinder(), CameraWatcher()
-    with Detectors() as detectors, current().stage("look") as stage:
+    with (
+        Detectors() as detectors,
+        ThreadPoolExecutor(1) as aside,
+        current().stage("look") as stage,
+    ):
         follower = Follower(detectors, person=person, name=name)
         for frame in frames:
             if not watched.times:
@@ -77,8 +82,9 @@ def watch(
                 camera = CameraWatcher()
             watched.times.append(frame.time)
             watched.shots.append((watched.shots[-1] + int(cut)) if watched.shots else 0)
+            background = aside.submit(camera.watch, frame.picture, follower.box)
             watched.seen.append(follower.look(frame.picture))
-            watched.motions.append(camera.watch(frame.picture, follower.box))
+            watched.motions.append(background.result())
             watched.sure.append(camera.sure)
             stage.advance()
     _check_seen(watched, name)
@@ -123,10 +129,17 @@ def _gathered(watched: Watched, focal_px: float | None) -> tuple[Sightings, Came
     """Stack the frames from the first to the last that show the person."""
     there = [k for k, seen in enumerate(watched.seen) if seen is not None]
     span = slice(there[0], there[-1] + 1)
-    glimpses = watched.seen[span]
     turns, camera = _turns(watched, span, focal_px)
+    plain = sightings_of(watched.seen[span], watched.times[span], watched.size)
+    return replace(plain, shots=torch.tensor(watched.shots[span]), camera_turn=turns), camera
 
-    def stack(name: str, *shape: int) -> tuple[Any, Any]:
+
+def sightings_of(
+    glimpses: Sequence[Glimpse | None], times: Sequence[float], size: tuple[int, int]
+) -> Sightings:
+    """Stack frames of one shot of a camera that stands still."""
+
+    def stack(name: str, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
         values = np.zeros((len(glimpses), *shape), np.float32)
         known = np.zeros(len(glimpses), bool)
         for k, seen in enumerate(glimpses):
@@ -139,9 +152,9 @@ def _gathered(watched: Watched, focal_px: float | None) -> tuple[Sightings, Came
     left, left_seen = stack("left_hand", HAND_COUNT, 3)
     right, right_seen = stack("right_hand", HAND_COUNT, 3)
     face, face_seen = stack("face", FACE_COUNT, 3)
-    sightings = Sightings(
-        times=torch.tensor(watched.times[span], dtype=torch.float64),
-        shots=torch.tensor(watched.shots[span]),
+    return Sightings(
+        times=torch.tensor(times, dtype=torch.float64),
+        shots=torch.zeros(len(glimpses), dtype=torch.int64),
         seen=seen,
         body=body,
         visibility=stack("visibility", BODY_COUNT)[0].clamp(0, 1),
@@ -152,15 +165,12 @@ def _gathered(watched: Watched, focal_px: float | None) -> tuple[Sightings, Came
         right_hand=right,
         face_seen=face_seen,
         face=face,
-        camera_turn=turns,
-        size=watched.size,
+        camera_turn=torch.eye(3, dtype=torch.float64).repeat(len(glimpses), 1, 1),
+        size=size,
     )
-    return sightings, camera
 
 
-def _turns(
-    watched: Watched, span: slice, focal_px: float | None
-) -> tuple[torch.Tensor, Camera]:
+def _turns(watched: Watched, span: slice, focal_px: float | None) -> tuple[torch.Tensor, Camera]:
     """Turn the motion of the background into turns of the camera, shot by shot."""
     motions, shots = np.stack(watched.motions[span]), np.array(watched.shots[span])
     focal = focal_px or FOCAL_PER_SIDE * max(watched.size)
@@ -174,7 +184,9 @@ def _turns(
             farthest = max(farthest, turned_by(turns[torch.from_numpy(frames)]))
     sure = float(np.mean(watched.sure[span]))
     if farthest > 0:
-        return turns, Camera(True, f"moving (turns by up to {farthest:.0f} deg; walks are not seen)")
+        return turns, Camera(
+            moving=True, said=f"moving (turns by up to {farthest:.0f} deg; walks are not seen)"
+        )
     if sure < 0.5:
-        return turns, Camera(False, "still (assumed: too little background to tell)")
-    return turns, Camera(False, "still")
+        return turns, Camera(moving=False, said="still (assumed: too little background to tell)")
+    return turns, Camera(moving=False, said="still")
