@@ -8,6 +8,7 @@ called v04 and v16 show one take: their joints are compared.
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,15 @@ def main() -> None:
     for path in chosen:
         measured = measure(body, path, args.overlays)
         fits[path.name[:3]] = measured.fit
-        print(measured.line, flush=True)
+        say(measured.line)
     if set(CAMERAS) <= set(fits):
-        print(compare(*(fits[name] for name in CAMERAS)))
+        say(compare(*(fits[name] for name in CAMERAS)))
+
+
+def say(line: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def measure(body: SmplxBody, path: Path, overlays: Path | None) -> Measured:
@@ -95,9 +102,7 @@ def measure(body: SmplxBody, path: Path, overlays: Path | None) -> Measured:
 def memoryless(body: SmplxBody, fit: ClipBody) -> Pose:
     """Fit every frame alone, with the same bones."""
     alone = Smoothness.of(fit.evidence.times, fit.evidence.shots, strength=0.0)
-    return solve_windows(
-        fit.rig, fit.evidence, guess_poses(body, fit.rig, fit.evidence), alone
-    )
+    return solve_windows(fit.rig, fit.evidence, guess_poses(body, fit.rig, fit.evidence), alone)
 
 
 def reprojection(fit: ClipBody) -> np.ndarray:

@@ -74,4 +74,6 @@ def test_shape_slopes_are_differences(body):
         ahead = pose_rig(rig_of(body, identity_from(body, shape + nudge)), pose).points
         behind = pose_rig(rig_of(body, identity_from(body, shape - nudge)), pose).points
         # Single precision of the body model divided by the step.
-        torch.testing.assert_close(moved[..., k], (ahead - behind) / 0.04, atol=2e-3, rtol=0)
+        # Which skin is the sole's lowest changes by jumps; shapes are not fitted to soles.
+        difference = ((ahead - behind) / 0.04)[:, LANDMARKS]
+        torch.testing.assert_close(moved[:, LANDMARKS, :, k], difference, atol=2e-3, rtol=0)

@@ -11,7 +11,7 @@ SIZE: Final = (32, 32)
 """Pictures are compared at this size [px]."""
 LEAST: Final = 18.0
 """Mean difference of a cut, out of 255, at least: fast people before still walls stay below."""
-OUTSTANDING: Final = 5.0
+OUTSTANDING: Final = 3.0
 """How many times the usual difference a cut stands out."""
 ALIKE: Final = 0.75
 """Correlation of brightness above which frames show the same place, lit differently."""

@@ -19,9 +19,12 @@ PIXEL_SIGMA: Final = 0.010
 """Error of the detector, in heights of the person."""
 PIXEL_ROBUST: Final = 6.0
 """Sigmas at which a landmark is half disbelieved."""
-DIRECTION_SIGMA: Final = 0.35
-"""Error of a direction in space [-], 20 degrees: the depth of single frames is weak."""
+DIRECTION_SIGMA: Final = 0.30
+"""Error of a direction in space [-], 17 degrees: the depth of single frames is weak."""
 DIRECTION_ROBUST: Final = 4.0
+FREEDOM: Final = 2.0
+"""Poses are this much freer than those of photos, whose spreads are meant for people who stand: with
+them, the trunk of a deep squat falls back over the hips."""
 LIMIT_SIGMA: Final = 0.05
 """How softly joints end [rad]."""
 
@@ -80,7 +83,12 @@ def _ordinary() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     low, high = joint_limits()
     rest, spread = rest_pose(), pose_spreads()
     rows = slice(1, JOINTS)
-    return rest[rows].double(), spread[rows].double(), low[rows].double(), high[rows].double()
+    return (
+        rest[rows].double(),
+        FREEDOM * spread[rows].double(),
+        low[rows].double(),
+        high[rows].double(),
+    )
 
 
 def _priors(pose: Pose, extra: int, *, graded: bool) -> list[Residual]:
