@@ -107,7 +107,7 @@ def test_mutated_files_raise_nothing_else(film):
 
 def test_limits_are_kept_before_anything_is_decoded(film, monkeypatch):
     monkeypatch.setattr(clips, "MAX_PIXELS", 1000)
-    with pytest.raises(FileFormatError, match="48 x|64 x 48"):
+    with pytest.raises(FileFormatError, match=r"frames of 64 x 48"):
         list(open_clip(film).frames())
     monkeypatch.undo()
     monkeypatch.setattr(clips, "MAX_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""A synthetic film: a body in a known motion, seen by a known camera, as a noisy detector sees it."""
+"""A synthetic film: a body in a known motion before a known camera, as a noisy detector sees it."""
 
 from dataclasses import dataclass
 

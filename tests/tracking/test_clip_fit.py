@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from persona.geometry.rotations import axis_angle_to_matrix
+from persona.tracking import clip_fit
 from persona.tracking.clip_fit import fit_clip, solve_windows
 from persona.tracking.first_guess import guess_poses
-from persona.tracking import clip_fit
 from persona.tracking.rig import SOLES, identity_from, pose_rig, shape_size
 from persona.tracking.smoothness import Smoothness
 from persona.tracking.solve import solve_clip

@@ -132,8 +132,8 @@ def test_the_others_are_hidden_from_the_chosen_one(found):
 
 
 def test_a_hand_away_from_its_wrist_is_nobodys():
-    far = np.zeros((21, 3)) + (10, 10, 0)
-    near = np.zeros((21, 3)) + (332, 230, 0)
+    far = np.tile([10.0, 10.0, 0.0], (21, 1))
+    near = np.tile([332.0, 230.0, 0.0], (21, 1))
     kept = checked(replace(glimpse(), left_hand=near, right_hand=far))
     assert kept.left_hand is not None
     assert kept.right_hand is None

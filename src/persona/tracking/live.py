@@ -93,6 +93,9 @@ def live_poses(
         frames: As they come; what comes late is late.
         identity: Whose bones, for example an avatar's; None finds them.
         focal_px: Focal length [px]; None assumes one.
+
+    Raises:
+        InputError: Nobody came before the film ended.
     """
     body, source = load_body(), iter(frames)
     puppet: _Puppet | None = None
@@ -121,6 +124,12 @@ def live_poses(
                 continue
             puppet.move(seen, frame.time)
             yield puppet.shown(frame.time, time.monotonic() - arrived, seen=seen is not None)
+    if puppet is None:
+        raise InputError(
+            "nobody was found",
+            why=f"{len(met)} frames showed a person; shape and floor are known from {MEET}",
+            fix="stand in the picture from head to feet",
+        )
 
 
 class _Puppet:

@@ -23,8 +23,8 @@ DIRECTION_SIGMA: Final = 0.30
 """Error of a direction in space [-], 17 degrees: the depth of single frames is weak."""
 DIRECTION_ROBUST: Final = 4.0
 FREEDOM: Final = 2.0
-"""Poses are this much freer than those of photos, whose spreads are meant for people who stand: with
-them, the trunk of a deep squat falls back over the hips."""
+"""Poses are this much freer than those of photos, whose spreads are meant for people who stand:
+with them, the trunk of a deep squat falls back over the hips."""
 LIMIT_SIGMA: Final = 0.05
 """How softly joints end [rad]."""
 
