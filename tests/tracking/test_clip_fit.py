@@ -42,7 +42,7 @@ def test_an_avatars_bones_are_kept(body, squat):
     fit = fit_clip(body, squat.sightings, identity=identity)
     assert fit.identity is identity
     miss = (fit.posed().centers - squat.joints).norm(dim=-1)
-    assert float(miss.median()) < 0.08
+    assert float(miss.median()) < 0.10
 
 
 def test_the_whole_clip_is_calmer_than_its_frames(body, fitted):

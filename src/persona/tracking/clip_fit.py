@@ -25,7 +25,7 @@ OVERLAP: Final = 30
 """Frames that a window shares with the one before it."""
 SETTLED: Final = 15
 """Of these, how many stay as they were."""
-GROUNDING_STEPS: Final = 6
+GROUNDING_STEPS: Final = 4
 """Steps that are enough once only the feet change."""
 
 

@@ -110,19 +110,24 @@ class Posed:
 
 def rig_of(body: SmplxBody, identity: Identity) -> Rig:
     """Measure the bones of a person."""
+    joints, marks, face = _measured(body, identity)
+    legs = leg_rig(body, identity)
+    ends = torch.tensor([[ankle, ankle, toe] for ankle, toe in zip(ANKLES, TOES, strict=True)])
+    soles = joints[ends] + legs.soles.double()
+    return Rig(joints, torch.cat([marks, soles.reshape(6, 3), face]))
+
+
+def _measured(body: SmplxBody, identity: Identity) -> tuple[Tensor, Tensor, Tensor]:
+    """Give joints, Pose landmarks and points of the face in the rest pose [m]."""
     rest = body.forward(
         replace(rest_params(), betas=identity.betas),
         joint_offsets=identity.joint_offsets,
         vertex_offsets=identity.vertex_offsets,
         with_pose_correctives=False,
     )
-    legs = leg_rig(body, identity)
     marks = pose_landmarks(body, rest)
-    joints = rest.rest_joints[:JOINTS].double()
-    ends = torch.tensor([[ankle, ankle, toe] for ankle, toe in zip(ANKLES, TOES, strict=True)])
-    soles = joints[ends] + legs.soles.double()
     face = body.landmarks.mediapipe_face.select(list(FACE_IDS)).on(rest.rest_vertices)
-    return Rig(joints, torch.cat([marks.double(), soles.reshape(6, 3), face.double()]))
+    return rest.rest_joints[:JOINTS].double(), marks.double(), face.double()
 
 
 def identity_from(body: SmplxBody, shape: Float[Tensor, " s"]) -> Identity:
@@ -145,16 +150,20 @@ def shape_size(body: SmplxBody) -> int:
 def rig_slopes(
     body: SmplxBody, shape: Float[Tensor, " s"], *, step: float = 1e-2
 ) -> tuple[Rig, RigSlopes]:
-    """Build the rig of a shape and its derivative, by central differences: it is almost linear."""
+    """Build the rig of a shape and its derivative, by differences: it is almost linear.
+
+    Soles are left out (zero): which skin is lowest changes by jumps, and no shape is fitted to it.
+    """
     here = rig_of(body, identity_from(body, shape))
     joints, points = [], []
     for k in range(len(shape)):
         nudge = torch.zeros_like(shape)
         nudge[k] = step
-        above = rig_of(body, identity_from(body, shape + nudge))
-        below = rig_of(body, identity_from(body, shape - nudge))
-        joints.append((above.joints - below.joints) / (2 * step))
-        points.append((above.points - below.points) / (2 * step))
+        moved, marks, face = _measured(body, identity_from(body, shape + nudge))
+        joints.append((moved - here.joints) / step)
+        change = torch.zeros_like(here.points)
+        change[LANDMARKS], change[FACE] = marks - here.points[LANDMARKS], face - here.points[FACE]
+        points.append(change / step)
     return here, RigSlopes(torch.stack(joints, -1), torch.stack(points, -1))
 
 

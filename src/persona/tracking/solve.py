@@ -17,8 +17,9 @@ from persona.tracking.terms import frame_terms
 
 HOLD: Final = 1e12
 """Stiffness of what must not move."""
-ENOUGH: Final = 2e-4
-"""Improvement of the whole cost, as a share, that ends the search."""
+ENOUGH: Final = 1e-3
+"""Improvement of the whole cost, as a share, that ends the search; a fifth of it changes no miss by
+more than 0.04 % and takes half as long again."""
 
 
 @dataclass(frozen=True)
