@@ -24,7 +24,7 @@ SHIFT_ACCELERATION: Final = 4.0
 """Ordinary acceleration of the whole body [m/s^2]."""
 JOLT: Final = 4.0
 """Sigmas from which an acceleration is believed to be one."""
-LONGEST_STEP: Final = 1 / 20
+LONGEST_STEP: Final = 1 / 25
 """Times between frames above this count as this [s]: files that say 5 or 8 frames a second were
 found to hold every frame of 25, and what moves in true steps of 0.2 s does not tell of jolts."""
 STAND_SIGMA: Final = 0.002
