@@ -24,12 +24,21 @@ def motion_from(text: str, *, speed: float = 1.0, fps: float) -> Motion:
     """
     if not is_motion_file(text):
         return clip(text, speed=speed, fps=fps)
+    check_file_speed(Path(text), speed)
+    motion = open_motion(Path(text)).motion
+    return resample(replace(motion, fps=motion.fps * speed), fps=fps)
+
+
+def check_file_speed(path: Path, speed: float) -> None:
+    """Refuse to play a file slower or faster than makes sense.
+
+    Raises:
+        InputError: The speed is out of bounds.
+    """
     slowest, fastest = FILE_SPEEDS
     if not slowest <= speed <= fastest:
         raise InputError(
-            f"{Path(text).name} was asked for {speed:g} times as fast",
+            f"{path.name} was asked for {speed:g} times as fast",
             why=f"a file is played from {slowest:g} to {fastest:g} times as fast",
             fix="choose a speed between them",
         )
-    motion = open_motion(Path(text)).motion
-    return resample(replace(motion, fps=motion.fps * speed), fps=fps)

@@ -61,7 +61,7 @@ def find_contacts(motion: Motion) -> Contacts:
     standing = (points[..., 1] < floor + LOW) & (speed < SLOW)
     for foot in range(2):
         for point in range(3):
-            standing[:, foot, point] = _lasting(standing[:, foot, point], motion.fps)
+            standing[:, foot, point] = lasting(standing[:, foot, point], motion.fps)
     return Contacts(standing=standing, floor=floor, skating=skating(points, standing))
 
 
@@ -114,7 +114,7 @@ def _speeds(points: Float[Tensor, "t 2 3 3"], fps: float) -> Float[Tensor, "t 2 
     return torch.minimum(torch.cat([step[:1], step]), torch.cat([step, step[-1:]]))
 
 
-def _lasting(flags: Bool[Tensor, " t"], fps: float) -> Bool[Tensor, " t"]:
+def lasting(flags: Bool[Tensor, " t"], fps: float) -> Bool[Tensor, " t"]:
     """Close short gaps, then drop short stands."""
     values = flags.tolist()
     for wanted, longest in ((False, GAP), (True, SHORTEST)):

@@ -120,6 +120,29 @@ def plant(motion: Motion, standing: Bool[Tensor, "t 2 3"], *, floor: float) -> M
     return _ground(motion, rig, standing=standing, floor=floor, straightest=CAPTURED_STRAIGHTEST)
 
 
+def to_mean_body(
+    motion: Motion, body: SmplxBody, identity: Identity, standing: Bool[Tensor, "t 2 3"]
+) -> Motion:
+    """Let the mean body do what was captured of a person, on a floor at y = 0.
+
+    The inverse of `ground_motion`: motions in files are the mean body's.
+
+    Args:
+        motion: The person's own poses and translation, their floor at y = 0.
+        body: The body file.
+        identity: Whose bones they are.
+        standing: Whether heel, ball and toe of each foot stand.
+    """
+    return _ground(
+        motion,
+        NOMINAL_RIG.to(torch.float64),
+        source=leg_rig(body, identity),
+        standing=standing,
+        floor=0.0,
+        straightest=CAPTURED_STRAIGHTEST,
+    )
+
+
 def sole_paths(motion: Motion) -> Float[Tensor, "t 2 3 3"]:
     """Give heel, ball and toe tip of both feet of the mean body [m], world frame."""
     source = NOMINAL_RIG.to(torch.float64)
@@ -145,11 +168,12 @@ def _ground(
     motion: Motion,
     rig: LegRig,
     *,
+    source: LegRig = NOMINAL_RIG,
     standing: Bool[Tensor, "t 2 3"] | None = None,
     floor: float | None = None,
     straightest: float = STRAIGHTEST,
 ) -> Motion:
-    source = NOMINAL_RIG.to(torch.float64)
+    source = source.to(torch.float64)
     pose = axis_angle_to_matrix(motion.params.full_pose.double())
     pelvis = motion.params.transl.double() + source.pelvis
     legs, feet, points = _soles(source, pelvis, pose)
@@ -160,7 +184,7 @@ def _ground(
     if standing is None:
         standing = contacts(motion, points - lifted)
     points = points - lifted
-    sized = points * scale + _keep_foot_size(motion, points, standing, rig, scale)
+    sized = points * scale + _keep_foot_size(motion, points, standing, (source, rig))
     targets = _lock(motion, sized, standing, scale)
     ankles = _ankles(rig, feet, targets, standing, motion.fps)
     pelvis = (pelvis - lifted) * scale
@@ -197,15 +221,16 @@ def _keep_foot_size(
     motion: Motion,
     points: Float[Tensor, "t 2 3 3"],
     standing: Bool[Tensor, "t 2 3"],
-    rig: LegRig,
-    scale: float,
+    rigs: tuple[LegRig, LegRig],
 ) -> Float[Tensor, "t 2 3 3"]:
     """Correct the scaling of the feet themselves: a stride shrinks with the legs, a sole does not.
 
     While a foot stands, its points keep their distance to the middle of its print, by the size
     of this person's foot; only the print moves.
     """
-    foot_scale = _foot_length(rig) / _foot_length(NOMINAL_RIG)
+    source, rig = rigs
+    scale = rig.length / source.length
+    foot_scale = _foot_length(rig) / _foot_length(source)
     count = motion.frame_count
     way = travel(motion).double()
     kept = torch.zeros_like(points)

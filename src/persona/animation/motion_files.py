@@ -1,10 +1,12 @@
 """Motions in files of our own format: an npz with poses over time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona.animation.pose_files import (
     POSE_KEY,
@@ -25,6 +27,10 @@ FPS_KEY: Final = "fps"
 """Name of the number of frames a second, which may be missing."""
 LOOPS_KEY: Final = "loops"
 """Name of the flag that the last frame leads back to the first; missing means it does not."""
+EXPRESSION_KEY: Final = "expression"
+"""Name of the expression coefficients, relative to the person's resting face."""
+MOST_EXPRESSIONS: Final = 100
+"""Coefficients that a body has at most."""
 FASTEST: Final = 1000.0
 """No motion has more frames a second."""
 LARGEST_WAY: Final = 10_000.0
@@ -36,7 +42,8 @@ def read_motion(path: Path) -> Motion:
 
     Args:
         path: An npz with ``full_pose`` (frames x 55 x 3 axis-angles [rad], or frames x 165) and,
-            where they are given, ``transl`` (frames x 3 [m]), ``fps`` and ``loops``.
+            where they are given, ``transl`` (frames x 3 [m]), ``expression`` (frames x numbers,
+            relative to the resting face), ``fps`` and ``loops``.
 
     Raises:
         FileFormatError: The file is missing, no npz, or the arrays are not as described.
@@ -61,13 +68,28 @@ def read_motion(path: Path) -> Motion:
     fps = float(floats_from(path, arrays[FPS_KEY], FPS_KEY, 1)) if FPS_KEY in arrays else BASE_FPS
     if not 0 < fps <= FASTEST:
         raise no_pose(path, f"{FPS_KEY} is {fps:g}, not above 0 and at most {FASTEST:g}")
+    if EXPRESSION_KEY in arrays:
+        face = arrays[EXPRESSION_KEY]
+        width = face.shape[1] if face.ndim == 2 and 0 < face.shape[1] <= MOST_EXPRESSIONS else 1
+        told = floats_from(path, face, EXPRESSION_KEY, frames * width).reshape(frames, width)
+        params = replace(params, expression=told)
     flag = arrays.get(LOOPS_KEY)
     loops = flag is not None and flag.dtype.kind in "biuf" and bool(flag.any())
     return Motion(params=params, fps=fps, name=path.stem, loops=loops)
 
 
-def write_motion(motion: Motion, path: Path) -> None:
-    """Write a motion so that `read_motion` gives it back; face and shape are not kept."""
+def write_motion(
+    motion: Motion, path: Path, *, more: Mapping[str, NDArray[np.generic]] | None = None
+) -> None:
+    """Write a motion so that `read_motion` gives it back; shape is not kept.
+
+    Args:
+        motion: What to write.
+        path: Where to.
+        more: Further arrays, for other programs, under names that `read_motion` does not use.
+    """
+    face = motion.params.expression
+    told = {EXPRESSION_KEY: face.numpy()} if bool(face.any()) else {}
     with replacing_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
@@ -75,4 +97,6 @@ def write_motion(motion: Motion, path: Path) -> None:
             transl=motion.params.transl.numpy(),
             fps=np.float64(motion.fps),
             loops=np.bool_(motion.loops),
+            **told,
+            **(more or {}),
         )

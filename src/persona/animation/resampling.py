@@ -40,11 +40,11 @@ def resample(motion: Motion, *, fps: float) -> Motion:
         count = max(1, round(motion.duration * fps))
         times = torch.arange(count, dtype=torch.float64) * (motion.frame_count / count)
         # The rate that makes a whole number of frames fill the loop; off by less than one frame.
-        return replace(motion, params=_sample(_closed(motion), times), fps=fps)
+        return replace(motion, params=sample(_closed(motion), times), fps=fps)
     span = motion.frame_count - 1
     count = max(1, math.floor(span / motion.fps * fps + 1e-6) + 1)
     times = torch.arange(count, dtype=torch.float64) * (motion.fps / fps)
-    return replace(motion, params=_sample(motion.params, times.clamp(max=span)), fps=fps)
+    return replace(motion, params=sample(motion.params, times.clamp(max=span)), fps=fps)
 
 
 def loop_for(motion: Motion, *, seconds: float) -> Motion:
@@ -124,13 +124,20 @@ def join(
 def wear_face(motion: Motion, params: BodyParams) -> Motion:
     """Give every frame the expression, jaw and shape coefficients of ``params``.
 
-    A person looks most like themselves with the face of their photo.
+    A person looks most like themselves with the face of their photo. A motion with expressions of
+    its own, as tracked from a film, moves from there: they are relative to a resting face.
     """
     count = motion.frame_count
     kept = {
         name: getattr(params, name).expand(count, -1)
         for name in ("expression", "jaw_pose", "betas")
     }
+    told, photo = motion.params.expression, kept["expression"]
+    if bool(told.any()):
+        width = min(told.shape[1], photo.shape[1])
+        moved = photo.clone()
+        moved[:, :width] += told[:, :width]
+        kept |= {"expression": moved, "jaw_pose": kept["jaw_pose"] + motion.params.jaw_pose}
     return replace(motion, params=replace(motion.params, **kept))
 
 
@@ -144,8 +151,8 @@ def _closed(motion: Motion) -> BodyParams:
     )
 
 
-def _sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
-    """Look up fractional frames."""
+def sample(params: BodyParams, times: Float[Tensor, " m"]) -> BodyParams:
+    """Look up fractional frames: rotations the shorter way, everything else straight."""
     last = params.transl.shape[0] - 1
     low = times.floor().long().clamp(0, last)
     high = (low + 1).clamp(max=last)

@@ -39,7 +39,10 @@ class Args:
     motion: str = "walk"
     """What the person does: idle, walk, run, turn, squat, lunge, kick, punch, reach, twist, bend,
     sit, wave or dance; or the path of a motion file: .npz, .bvh, .amc, .vrma, .pt, .pkl or a folder
-    of JSON, about which `persona motion info` says more."""
+    of JSON, about which `persona motion info` says more; or of a video of one person, who is
+    tracked first, as `persona track` does it with the bones of this avatar."""
+    person: int | None = None
+    """Whom to follow in a video of several people, counted from the left from 1."""
     speed: float = 1.0
     """How many times faster than at ease; walk and run take longer strides, all else goes as far in
     less time. Every motion says how slow and how fast it can be."""
@@ -220,16 +223,41 @@ def _film_times(args: Args, count: int) -> list[float]:
 
 
 def _motion(args: Args, avatar: "Avatar") -> "Motion":
-    from persona.animation.choice import motion_from
     from persona.animation.performance import perform, photo_pose_on_floor
     from persona.animation.resampling import join, loop_for
 
-    motion = perform(avatar, motion_from(args.motion, speed=args.speed, fps=args.fps))
+    motion = perform(avatar, _tracked(args, avatar) or _found(args))
     if args.seconds is not None:
         motion = loop_for(motion, seconds=args.seconds)
     if args.from_photo:
         motion = join(photo_pose_on_floor(avatar), motion, None, seconds=START_SECONDS)
     return motion
+
+
+def _found(args: Args) -> "Motion":
+    from persona.animation.choice import motion_from
+
+    return motion_from(args.motion, speed=args.speed, fps=args.fps)
+
+
+def _tracked(args: Args, avatar: "Avatar") -> "Motion | None":
+    """Track the person of a video; None where the motion is none."""
+    from persona.images.clips import is_clip, open_clip
+
+    if not is_clip(args.motion):
+        return None
+    from persona.animation.choice import check_file_speed
+    from persona.animation.resampling import resample
+    from persona.tracking.track import track_frames
+
+    path = Path(args.motion)
+    check_file_speed(path, args.speed)
+    frames = open_clip(path).frames()
+    track = track_frames(
+        avatar.body, frames, name=path.name, person=args.person, identity=avatar.identity
+    )
+    motion = track.motion
+    return resample(replace(motion, fps=motion.fps * args.speed), fps=args.fps)
 
 
 def _write(args: Args, frames, motion: "Motion") -> int:

@@ -166,19 +166,19 @@ def _knee_angle(hip: Tensor, knee: Tensor, ankle: Tensor) -> Tensor:
     return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))
 
 
-def remove_lean(world: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
+def remove_lean(world: Float[Tensor, "*batch 33 3"]) -> Float[Tensor, "*batch 33 3"]:
     """Undo the mean depth error of world landmarks, bone by bone in proportion to its height."""
     fixed = world.clone()
 
     def leaned(lower: int, upper: int, bone: str) -> Tensor:
-        height = (world[lower, 1] - world[upper, 1]).abs()
+        height = (world[..., lower, 1] - world[..., upper, 1]).abs()
         return height * LEAN_PER_HEIGHT[bone]
 
     for hip, knee, ankle, feet in ((23, 25, 27, (29, 31)), (24, 26, 28, (30, 32))):
         knee_shift = leaned(knee, hip, "thigh")
         ankle_shift = knee_shift + leaned(ankle, knee, "shin")
-        fixed[knee, 2] += knee_shift
-        fixed[[ankle, *feet], 2] += ankle_shift
-    trunk = (world[[11, 12], 1].mean() - world[[23, 24], 1].mean()).abs()
-    fixed[:23, 2] += trunk * LEAN_PER_HEIGHT["trunk"]
+        fixed[..., knee, 2] += knee_shift
+        fixed[..., [ankle, *feet], 2] += ankle_shift[..., None]
+    trunk = world[..., [11, 12], 1].mean(-1) - world[..., [23, 24], 1].mean(-1)
+    fixed[..., :23, 2] += trunk.abs()[..., None] * LEAN_PER_HEIGHT["trunk"]
     return fixed

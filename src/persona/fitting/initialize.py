@@ -42,7 +42,9 @@ def first_guesses(points: FitPoints, evidence: Evidence) -> tuple[Unknowns, list
     if not stance.standing:
         guesses["legs flipped"] = _flip(world, ((23, 25, 27), (24, 26, 28)))
         guesses["shins flipped"] = _flip(world, ((25, 27), (26, 28)))
-    rows = torch.cat([_solve_pose(points, landmarks) for landmarks in guesses.values()])
+    rows = points.model.layout.zeros(len(guesses))
+    poses = solve_pose(points.model.joints, torch.stack(list(guesses.values())))
+    rows[:, points.model.layout.pose] = poses.flatten(1)
     rows[:, points.model.layout.transl] = _place(points, evidence, rows)
     return rows, list(guesses)
 
@@ -65,37 +67,50 @@ def _flip(world: Tensor, chains: tuple[tuple[int, ...], ...]) -> Tensor:
     return flipped
 
 
-def _solve_pose(points: FitPoints, world: Float[Tensor, "33 3"]) -> Unknowns:
-    """Turn landmarks in space into joint rotations, trunk first, then the four limbs."""
-    layout = points.model.layout
-    unknowns = layout.zeros()
-    pose = rest_pose()
-    hips = _frame(world[23] - world[24], world[[11, 12]].mean(0) - world[[23, 24]].mean(0))
-    chest = _frame(world[11] - world[12], world[[11, 12]].mean(0) - world[[23, 24]].mean(0))
-    pose[JOINT_IDS["pelvis"]] = matrix_to_axis_angle(hips)
-    twist = matrix_to_axis_angle(hips.T @ chest)
+def solve_pose(
+    joints: Float[Tensor, "55 3"], world: Float[Tensor, "*batch 33 3"]
+) -> Float[Tensor, "*batch 55 3"]:
+    """Turn landmarks in space into joint rotations, trunk first, then the four limbs.
+
+    Args:
+        joints: Rest joints of the body [m]; only the directions of bones count.
+        world: MediaPipe Pose landmarks [m], x right, y up, z to the viewer.
+
+    Returns:
+        Axis-angles [rad]; what the landmarks say nothing about is at rest.
+    """
+    pose = rest_pose().to(world).expand(*world.shape[:-2], -1, -1).clone()
+    up = world[..., [11, 12], :].mean(-2) - world[..., [23, 24], :].mean(-2)
+    hips = _frame(world[..., 23, :] - world[..., 24, :], up)
+    chest = _frame(world[..., 11, :] - world[..., 12, :], up)
+    pose[..., JOINT_IDS["pelvis"], :] = matrix_to_axis_angle(hips)
+    twist = matrix_to_axis_angle(hips.mT @ chest)
     for name in ("spine1", "spine2", "spine3"):
-        pose[JOINT_IDS[name]] = twist / 3
+        pose[..., JOINT_IDS[name], :] = twist / 3
     local = axis_angle_to_matrix(pose)
     for root, hinge, landmarks, axis in LIMBS:
-        base = torch.eye(3)
+        base = torch.eye(3).to(world)
         for joint in _path(JOINT_IDS[root])[:-1]:
-            base = base @ local[joint]
-        upper, lower = _limb(
-            points, JOINT_IDS[root], JOINT_IDS[hinge], world, landmarks, axis, base
-        )
-        local[JOINT_IDS[root]], local[JOINT_IDS[hinge]] = upper, lower
-        pose[JOINT_IDS[root]] = matrix_to_axis_angle(upper)
-        pose[JOINT_IDS[hinge]] = matrix_to_axis_angle(lower)
-    unknowns[:, layout.pose] = pose.flatten()
-    return unknowns
+            base = base @ local[..., joint, :, :]
+        limb = world[..., list(landmarks), :]
+        ends = (JOINT_IDS[root], JOINT_IDS[hinge])
+        upper, lower = _limb(joints.to(world), ends, limb, axis, base)
+        pose[..., ends[0], :] = matrix_to_axis_angle(upper)
+        pose[..., ends[1], :] = matrix_to_axis_angle(lower)
+    return pose
 
 
-def _frame(right_to_left: Tensor, up: Tensor) -> Float[Tensor, "3 3"]:
+def _frame(
+    right_to_left: Float[Tensor, "*batch 3"], up: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3 3"]:
     """Give the rotation of a trunk from the direction of its shoulders (or hips) and its spine."""
-    y = torch.nn.functional.normalize(up, dim=0)
-    x = torch.nn.functional.normalize(right_to_left - (right_to_left @ y) * y, dim=0)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], 1)
+    y = torch.nn.functional.normalize(up, dim=-1)
+    x = torch.nn.functional.normalize(right_to_left - _along(right_to_left, y) * y, dim=-1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], -1)
+
+
+def _along(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(-1, keepdim=True)
 
 
 def _path(joint: int) -> list[int]:
@@ -107,39 +122,37 @@ def _path(joint: int) -> list[int]:
 
 
 def _limb(
-    points: FitPoints,
-    root: int,
-    hinge: int,
-    world: Tensor,
-    landmarks: tuple[int, int, int],
+    joints: Float[Tensor, "55 3"],
+    ends: tuple[int, int],
+    limb: Float[Tensor, "*batch 3 3"],
     axis: tuple[float, float, float],
-    base: Tensor,
-) -> tuple[Tensor, Tensor]:
+    base: Float[Tensor, "*#batch 3 3"],
+) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3 3"]]:
     """Turn a limb so that its bones point at the landmarks and its hinge bends the right way."""
-    joints = points.model.joints
+    root, hinge = ends
     end = {18: 20, 19: 21, 4: 7, 5: 8}[hinge]
     rest_upper, rest_lower = joints[hinge] - joints[root], joints[end] - joints[hinge]
-    start, middle, stop = (world[k] for k in landmarks)
-    to_body = base.T
-    upper = torch.nn.functional.normalize(to_body @ (middle - start), dim=0)
-    lower = torch.nn.functional.normalize(to_body @ (stop - middle), dim=0)
-    hinge_axis = torch.tensor(axis)
-    default = rotation_between(rest_upper, upper) @ hinge_axis
+    bones = (limb[..., 1:, :] - limb[..., :-1, :]) @ base
+    upper, lower = torch.nn.functional.normalize(bones, dim=-1).unbind(-2)
+    hinge_axis = torch.tensor(axis).to(joints)
+    default = rotation_between(rest_upper.expand_as(upper), upper) @ hinge_axis
     plane = torch.linalg.cross(upper, lower)
     # A nearly straight limb has no plane of its own; a limb bent backwards has the wrong one.
-    if float(plane.norm()) > BENT and float(plane @ default) > -0.5 * float(plane.norm()):
-        default = plane
-    turn = _aligned(upper, default) @ _aligned(rest_upper, hinge_axis).T
-    bend = torch.acos((upper @ lower).clamp(-1, 1)) * torch.sign(plane @ default + 1e-6)
+    sine = plane.norm(dim=-1, keepdim=True)
+    default = torch.where((sine > BENT) & (_along(plane, default) > -0.5 * sine), plane, default)
+    turn = _aligned(upper, default) @ _aligned(rest_upper, hinge_axis).mT
+    bend = torch.acos(_along(upper, lower).clamp(-1, 1)) * torch.sign(_along(plane, default) + 1e-6)
     rest_bend = _angle_about(rest_upper, rest_lower, hinge_axis)
     return turn, axis_angle_to_matrix(hinge_axis * (bend - rest_bend).clamp(min=0))
 
 
-def _aligned(along: Tensor, across: Tensor) -> Float[Tensor, "3 3"]:
+def _aligned(
+    along: Float[Tensor, "*batch 3"], across: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3 3"]:
     """Build a frame whose first axis is ``along`` and whose second lies towards ``across``."""
-    x = torch.nn.functional.normalize(along, dim=0)
-    y = torch.nn.functional.normalize(across - (across @ x) * x, dim=0)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], 1)
+    x = torch.nn.functional.normalize(along, dim=-1)
+    y = torch.nn.functional.normalize(across - _along(across, x) * x, dim=-1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], -1)
 
 
 def _angle_about(start: Tensor, end: Tensor, axis: Tensor) -> Tensor:

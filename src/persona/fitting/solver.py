@@ -96,7 +96,7 @@ def minimize(
     terms = objective(here)
     cost = _total(terms)
     _check_finite(terms)
-    matrix, slope = _normal_equations(terms, columns)
+    matrix, slope = normal_equations(terms, columns)
     damping = torch.full_like(cost, DAMPING_START)
     quiet, done = 0, 0
     while quiet < QUIET_STEPS and done < iterations:
@@ -113,7 +113,7 @@ def minimize(
         cost = torch.where(better, new_cost, cost)
         terms = _choose(better, new_terms, terms)
         if bool(better.any()):
-            new_matrix, new_slope = _normal_equations(new_terms, columns)
+            new_matrix, new_slope = normal_equations(new_terms, columns)
             matrix = torch.where(better[:, None, None], new_matrix, matrix)
             slope = torch.where(better[:, None], new_slope, slope)
         quiet = quiet + 1 if float(gain.max()) < tolerance else 0
@@ -143,7 +143,7 @@ def _check_finite(terms: Sequence[Residual]) -> None:
             )
 
 
-def _normal_equations(terms: Sequence[Residual], columns: Sequence[int]) -> tuple[Tensor, Tensor]:
+def normal_equations(terms: Sequence[Residual], columns: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Gather J'WJ and J'Wr over all terms [double precision]."""
     rows, values = [], []
     for term in terms:

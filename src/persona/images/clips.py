@@ -175,6 +175,8 @@ def _video_frames(path: Path) -> Iterator[Frame]:
 def _check_stream(path: Path, container: Any, stream: Any) -> None:
     """Refuse what a header promises before anything of that size is made."""
     context = stream.codec_context
+    if context is None:
+        raise _refused(path, "is not a video: nobody knows its codec", "convert it to mp4")
     _check_size(path, context.width, context.height)
     context.options = {"max_pixels": str(MAX_PIXELS)}
     seconds = [container.duration / 1e6] if container.duration else []

@@ -82,8 +82,8 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """One person as the holistic model saw them, in pixels of the photo."""
+class Glimpse:
+    """One person as the holistic model saw them, in pixels of the photo or of a film's frame."""
 
     body: Float[np.ndarray, "33 2"]
     visibility: Float[np.ndarray, " 33"]
@@ -92,8 +92,6 @@ class Sighting:
     face: Float[np.ndarray, "478 3"] | None
     left_hand: Float[np.ndarray, "21 3"] | None
     right_hand: Float[np.ndarray, "21 3"] | None
-    mask: Plane
-    """How sure the segmenter is that a pixel shows this person, the photo's size."""
 
     @property
     def torso(self) -> float:
@@ -106,6 +104,14 @@ class Sighting:
     def core_visibility(self) -> float:
         """Mean visibility of shoulders and hips."""
         return float(self.visibility[[11, 12, 23, 24]].mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting(Glimpse):
+    """The same with the person's pixels."""
+
+    mask: Plane
+    """How sure the segmenter is that a pixel shows this person, the photo's size."""
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
@@ -143,8 +149,20 @@ def _points(landmarks: Any, window: Window, axes: int) -> Any:
     """Read normalised landmarks as pixels of the photo; depth has the scale of x."""
     if landmarks is None:
         return None
-    raw = np.array([(p.x, p.y, p.z) for p in landmarks.landmark])
-    return (raw * window.side + (window.left, window.top, 0.0))[:, :axes]
+    return (_raw(landmarks) * window.side + (window.left, window.top, 0.0))[:, :axes]
+
+
+def _raw(landmarks: Any) -> Float[np.ndarray, "n 3"]:
+    return np.array([(p.x, p.y, p.z) for p in landmarks.landmark])
+
+
+def _world(landmarks: Any) -> Float[np.ndarray, "33 3"]:
+    """Read landmarks in space with y up and z to the viewer."""
+    return _raw(landmarks) * (1, -1, -1)
+
+
+def _visibility(landmarks: Any) -> Float[np.ndarray, " 33"]:
+    return np.array([p.visibility for p in landmarks.landmark])
 
 
 class Detectors:
@@ -174,6 +192,7 @@ class Detectors:
 
                 kinds = {
                     "holistic": solutions.holistic.Holistic,
+                    "film": solutions.holistic.Holistic,
                     "faces": solutions.face_detection.FaceDetection,
                     "hands": solutions.hands.Hands,
                     "face_mesh": solutions.face_mesh.FaceMesh,
@@ -205,7 +224,6 @@ class Detectors:
         )
         if found.pose_landmarks is None:
             return None
-        world = np.array([(p.x, -p.y, -p.z) for p in found.pose_world_landmarks.landmark])
         height, width = picture.shape[:2]
         mask, body = found.segmentation_mask, _points(found.pose_landmarks, window, 2)
         if mirrored:
@@ -213,13 +231,49 @@ class Detectors:
             body = body * (-1, 1) + (2 * window.left + window.side, 0)
         return Sighting(
             body=body,
-            visibility=np.array([p.visibility for p in found.pose_landmarks.landmark]),
-            world=world,
+            visibility=_visibility(found.pose_landmarks),
+            world=_world(found.pose_world_landmarks),
             face=None if mirrored else _points(found.face_landmarks, window, 3),
             left_hand=None if mirrored else _points(found.left_hand_landmarks, window, 3),
             right_hand=None if mirrored else _points(found.right_hand_landmarks, window, 3),
             mask=window.paste(mask, height=height, width=width),
         )
+
+    def follow(self, picture: Picture) -> Glimpse | None:
+        """Look for the person of the frame before in the next frame of a film.
+
+        Where nobody was followed yet, the most prominent person is. Nothing is smoothed.
+        """
+        found = self._run(
+            "film",
+            picture,
+            static_image_mode=False,
+            model_complexity=1,
+            smooth_landmarks=False,
+            enable_segmentation=False,
+            refine_face_landmarks=True,
+        )
+        if found.pose_landmarks is None or found.pose_world_landmarks is None:
+            return None
+        height, width = picture.shape[:2]
+
+        def pixels(landmarks: Any) -> Any:
+            return None if landmarks is None else _raw(landmarks) * (width, height, width)
+
+        return Glimpse(
+            body=pixels(found.pose_landmarks)[:, :2],
+            visibility=_visibility(found.pose_landmarks),
+            world=_world(found.pose_world_landmarks),
+            face=pixels(found.face_landmarks),
+            left_hand=pixels(found.left_hand_landmarks),
+            right_hand=pixels(found.right_hand_landmarks),
+        )
+
+    def forget(self) -> None:
+        """Follow nobody any more: the next frame is looked at afresh."""
+        if "film" in self._models:
+            with _silence():
+                self._models["film"].reset()
 
     def faces(
         self, picture: Picture, window: Window, *, pixels: int

@@ -1,0 +1,1 @@
+"""Video -> motion: follow one person, fit one body to the whole clip."""
