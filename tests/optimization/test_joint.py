@@ -330,7 +330,7 @@ def test_nonsense_is_named_by_term_and_frame(person, small, monkeypatch):
         weight=1.0,
         unit="-",
         because="it breaks",
-        residual=lambda s: s.rough_shift.sum() * float("nan"),
+        residual=lambda s: s.rough.shift.sum() * float("nan"),
     )
     monkeypatch.setattr(joint, "GENERATED_TERMS", (*joint.GENERATED_TERMS, bad))
     with pytest.raises(
@@ -345,7 +345,7 @@ def test_a_gradient_that_is_no_number_is_named(person, small, monkeypatch):
         weight=1.0,
         unit="-",
         because="its slope at zero is none",
-        residual=lambda s: (s.rough_shift * 0).norm(dim=1).mul(0).sqrt().sum(),
+        residual=lambda s: (s.rough.shift * 0).norm(dim=1).mul(0).sqrt().sum(),
     )
     monkeypatch.setattr(joint, "PHOTO_FRAME_TERMS", (*joint.PHOTO_FRAME_TERMS, bad))
     with pytest.raises(OptimizationError, match=r"gradient of shift .* at step \d, on the photo"):

@@ -62,14 +62,16 @@ class Lpips(nn.Module):
             self.biases.append(_fixed(vgg[f"features.{number}.bias"]))
         names = [f"lin{k}.model.1.weight" for k in range(len(STAGES))]
         self.linear = nn.ParameterList(_fixed(linear[name]) for name in names)
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None])
 
     def forward(
         self, picture: Float[Tensor, "3 h w"], target: Float[Tensor, "3 h w"]
     ) -> Float[Tensor, ""]:
         """Give the distance; 0 for equal pictures. Both sRGB in [0, 1], at least 16 x 16."""
-        pair = (torch.stack([picture, target]) - self.mean) / self.deviation
+        pair = torch.stack([picture, target])
+        # Not as buffers: a module's types are not known, and they are six numbers.
+        pair = (pair - pair.new_tensor(MEAN)[:, None, None]) / pair.new_tensor(DEVIATION)[
+            :, None, None
+        ]
         total = picture.new_zeros(())
         done = 0
         for number, stage in enumerate(STAGES):

@@ -96,7 +96,7 @@ class Deformer(nn.Module):
             resolution=1,
         )
         made = cls(nodes, config, seed=0)
-        made.planes.requires_grad_(requires_grad=False)
+        made.planes.requires_grad = False
         made.own_share = nn.Parameter(baked.node_share.clone())
         with torch.no_grad():
             made.first_pose.copy_(baked.pose_weight)

@@ -11,19 +11,17 @@ from persona.avatar.avatar import Avatar
 from persona.avatar.correctives import Correctives
 from persona.avatar.posing import CanonicalGaussians
 from persona.avatar.slopes import Moved, slopes_of
-from persona.body.regions import part_of_joint
-from persona.body.skeleton import JOINT_NAMES
 from persona.core.errors import OptimizationError
 from persona.kernels import pose_gaussians
 from persona.optimization.deformer import Deformer
-from persona.optimization.joint_frames import HEAD_JOINTS, Frame, main_joints
-from persona.optimization.joint_state import PART_COUNT, JointState, Target, target_of
+from persona.optimization.joint_frames import Frame
+from persona.optimization.joint_state import PART_COUNT, JointState, Roughness, Target, target_of
+from persona.optimization.kinds import kinds_of
 from persona.optimization.laplacian import Laplacian, nearest
 from persona.optimization.offsets import one_frame
 from persona.records.body_params import BodyParams
 from persona.records.gaussians import Gaussians
 from persona.records.nodes import Nodes
-from persona.records.observation import Part
 from persona.rendering import Rendered, render
 
 HAND_SHARE: Final = 0.1
@@ -32,16 +30,6 @@ FIRST_HAND: Final = 25
 """Joints from here on are fingers."""
 REMEMBERED: Final = 512
 """Frames whose bent body is kept: 165 kB each, and two milliseconds a step."""
-EYE_JOINTS: Final = (23, 24)
-"""The eyes."""
-MOUTH_PARTS: Final = ("mouth_inner", "tongue", "teeth")
-"""What an open mouth shows."""
-FACE_STIFFNESS: Final = 50.0
-"""How much more firmly a face keeps its shape [-]; METHOD.md D."""
-HAND_STIFFNESS: Final = 10.0
-"""The same for hands."""
-PAPER_GAP_M: Final = 0.0034
-"""Distance of neighbours among the paper's 167,000 Gaussians, for which weights were chosen [m]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,28 +83,9 @@ class JointModel(nn.Module):
         self._photo_targets: dict[int, Target] = {}
         self._known_of: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._remembered: dict[int, tuple[Tensor, Tensor]] = {}
-        main = main_joints(avatar)
-        names = [part_of_joint(name) for name in JOINT_NAMES]
-        hand_joints = [joint for joint, name in enumerate(names) if name.endswith("hand")]
-
-        def carried_by(joints: tuple[int, ...]) -> Tensor:
-            return torch.isin(main, torch.tensor(joints, device=device))
-
-        in_hand = carried_by(tuple(hand_joints))
-        in_face = carried_by(HEAD_JOINTS) & (avatar.parts != int(Part.HAIR))
-        labels = [avatar.parts == part for part in Part if part != Part.BACKGROUND]
-        self._labels = torch.stack([*labels, in_hand, carried_by(EYE_JOINTS)], 1).float()
-        self._hidden_hand = (in_hand & ~owned).float()
-        self._mouth = _in_mouth(avatar).float()
         neighbors, gap = nearest(avatar.canonical.means)
         self._laplacian = Laplacian(neighbors)
-        at_hem = (avatar.parts[neighbors] != avatar.parts[:, None]).any(1)
-        self._may_fade = ((avatar.parts == int(Part.HAIR)) | at_hem).float()
-        stiffness = torch.where(in_hand, HAND_STIFFNESS, torch.ones(n, device=device))
-        # A curve differs from its neighbours' mean by the square of their distance, and that
-        # is squared: the same curve shall cost the same in a cloud of any size.
-        fineness = min(1.0, (PAPER_GAP_M / gap) ** 4)
-        self._stiffness = fineness * torch.where(in_face, FACE_STIFFNESS, stiffness)
+        self._kinds = kinds_of(avatar, owned, neighbors, gap)
 
     def look(
         self,
@@ -146,7 +115,7 @@ class JointModel(nn.Module):
 
         def drawn(moved: Moved | None) -> tuple[Gaussians, Rendered]:
             cloud = self._pose(flesh, bones, moved, paint, threads)
-            return cloud, render(cloud, camera, extra_features=self._labels, threads=threads)
+            return cloud, render(cloud, camera, extra_features=self._kinds.labels, threads=threads)
 
         cloud, plain = drawn(exact)
         refined = drawn(offset)[1] if offset is not None else None
@@ -167,10 +136,10 @@ class JointModel(nn.Module):
             flat=flat,
             target=self._target(frame, with_body=not doubtful),
             known=known,
-            stiffness=self._stiffness,
-            hidden_hand=self._hidden_hand,
-            mouth=self._mouth,
-            **self._roughness(None if offset is None else offset.offsets),
+            stiffness=self._kinds.stiffness,
+            hidden_hand=self._kinds.hidden_hand,
+            mouth=self._kinds.mouth,
+            rough=self._roughness(None if offset is None else offset.offsets),
         )
 
     def look_at_patch(self, frame: Frame, row: int, *, threads: int) -> JointState:
@@ -188,7 +157,7 @@ class JointModel(nn.Module):
         )
         bare = replace(cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach())
         return JointState(
-            plain=render(cloud, camera, extra_features=self._labels, threads=threads),
+            plain=render(cloud, camera, extra_features=self._kinds.labels, threads=threads),
             refined=None,
             frozen=frozen,
             flat=render(
@@ -202,7 +171,7 @@ class JointModel(nn.Module):
     def hold(self, frame: Frame) -> None:
         """Take away gradients of what the frame does not show: Adam makes full steps of leaks."""
         if self.fade.grad is not None:
-            self.fade.grad.mul_(self._may_fade)
+            self.fade.grad.mul_(self._kinds.may_fade)
         say = 0.0 if frame.is_photo else 1.0
         owned_say = 1.0 if frame.is_photo else self.freedom.generated_say
         share = torch.where(self.owned[:, None], owned_say, say)
@@ -266,7 +235,7 @@ class JointModel(nn.Module):
         """Give how far the frames' colour is from the photo's where both are known, by part."""
         with torch.no_grad():
             apart = (self.aux - self.color) * self.owned[:, None]
-            parts = self._labels[:, :PART_COUNT]
+            parts = self._kinds.labels[:, :PART_COUNT]
             known = (parts * self.owned[:, None]).sum(0).clamp(min=1)
             return parts @ (parts.T @ apart / known[:, None])
 
@@ -279,9 +248,9 @@ class JointModel(nn.Module):
         if not self.fade.requires_grad:
             return first
         # A logit of one has no end.
-        return torch.sigmoid(first.clamp(1e-4, 1 - 1e-4).logit() + self.fade * self._may_fade)
+        return torch.sigmoid(first.clamp(1e-4, 1 - 1e-4).logit() + self.fade * self._kinds.may_fade)
 
-    def _roughness(self, offset: Tensor | None) -> dict[str, Tensor | None]:
+    def _roughness(self, offset: Tensor | None) -> Roughness:
         """Give how far everything has moved, each less what its neighbours have, in one product."""
         first = self.avatar.canonical
         scales = self._rig.scales
@@ -295,14 +264,14 @@ class JointModel(nn.Module):
         if offset is not None:
             moved.append(offset)
         rough = list(self._laplacian(torch.cat(moved, 1)).split(3, 1))
-        return {
-            "rough_shift": rough[0],
-            "rough_growth": rough[1],
-            "rough_recolor": torch.cat(rough[2:4], 1),
-            "rough_aux": rough[4],
-            "rough_offset": rough[5] if len(rough) > 5 else None,
-            "recolor": torch.cat(moved[2:4], 1),
-        }
+        return Roughness(
+            shift=rough[0],
+            growth=rough[1],
+            recolor=torch.cat(rough[2:4], 1),
+            aux=rough[4],
+            offset=rough[5] if len(rough) > 5 else None,
+            whole_recolor=torch.cat(moved[2:4], 1),
+        )
 
     def _target(self, frame: Frame, *, with_body: bool) -> Target:
         """Unpack a picture; the photo's, which come every other step, are kept."""
@@ -405,10 +374,3 @@ class JointModel(nn.Module):
             colors=paint,
             normals=normals,
         )
-
-
-def _in_mouth(avatar: Avatar) -> Bool[Tensor, " n"]:
-    """Find the Gaussians inside the mouth."""
-    body, faces = avatar.body, avatar.binding.face_ids
-    inside = body.regions.mask(*MOUTH_PARTS)[body.faces[:, 0]]
-    return inside[faces.clamp(min=0)] & (faces >= 0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from persona.images.similarity import gmsd, ms_ssim
 from persona.kernels.similarity import ssim_planes
-from persona.optimization.joint_state import PART_COUNT, JointState, Planes
+from persona.optimization.joint_state import PART_COUNT, JointState, Planes, Roughness
 from persona.optimization.objective import Term
 from persona.rendering import Rendered
 
@@ -130,19 +130,18 @@ def _seam(s: JointState) -> Tensor:
     return ((apart - GHOST).clamp(min=0) * s.target.seam).sum() / s.target.area
 
 
+def _rough(s: JointState) -> Roughness:
+    assert s.rough is not None
+    return s.rough
+
+
 def _smooth(rough: Tensor | None, s: JointState) -> Tensor:
     assert rough is not None
     assert s.stiffness is not None
     return (s.stiffness * rough.square().mean(1)).mean()
 
 
-def _squared(rough: Tensor | None) -> Tensor:
-    assert rough is not None
-    return rough.square().mean()
-
-
-def _of_some(values: Tensor | None, which: Tensor | None) -> Tensor:
-    assert values is not None
+def _of_some(values: Tensor, which: Tensor | None) -> Tensor:
     assert which is not None
     return _mean(values.abs().mean(1), which)
 
@@ -185,7 +184,7 @@ REGULARIZERS: Final[tuple[Term[JointState], ...]] = (
         weight=1e6,
         unit="m^2",
         because="neighbours move together; face and hands keep their shape",
-        residual=lambda s: _smooth(s.rough_shift, s),
+        residual=lambda s: _smooth(_rough(s).shift, s),
     ),
     Term(
         name="smooth_offset",
@@ -201,21 +200,21 @@ REGULARIZERS: Final[tuple[Term[JointState], ...]] = (
         weight=1e6,
         unit="m^2",
         because="Gaussians of a surface are alike: no holes when it bends",
-        residual=lambda s: _smooth(s.rough_growth, s),
+        residual=lambda s: _smooth(_rough(s).growth, s),
     ),
     Term(
         name="smooth_color",
         weight=0.1,
         unit="sRGB^2",
         because="what frames change of a colour they change around it, too; prints stay sharp",
-        residual=lambda s: _squared(s.rough_recolor),
+        residual=lambda s: _rough(s).recolor.square().mean(),
     ),
     Term(
         name="mouth",
         weight=0.5,
         unit="sRGB",
         because="teeth and tongue keep the colours they were painted in: no frame shows them well",
-        residual=lambda s: _of_some(s.recolor, s.mouth),
+        residual=lambda s: _of_some(_rough(s).whole_recolor, s.mouth),
     ),
     Term(
         name="offsets",
@@ -324,7 +323,7 @@ GENERATED_TERMS: Final[tuple[Term[JointState], ...]] = (
         weight=0.5,
         unit="sRGB",
         because="frames draw hands badly: what only they show of a hand is kept even",
-        residual=lambda s: _of_some(s.rough_aux, s.hidden_hand),
+        residual=lambda s: _of_some(_rough(s).aux, s.hidden_hand),
     ),
     _EYES,
     *REGULARIZERS,

@@ -50,12 +50,26 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointState:
-    """One frame, drawn in up to four ways, what it should be, and how far all has moved.
+class Roughness:
+    """What has moved of each Gaussian, less what its neighbours have; see `laplacian.Laplacian`."""
 
-    What has moved is given less what its neighbours have, see `laplacian.Laplacian`; a face's patch
-    does not ask for that again.
-    """
+    shift: Float[Tensor, "n 3"]
+    """How far it has left its place at rest [m]."""
+    growth: Float[Tensor, "n 3"]
+    """How much its deviations have grown [m]."""
+    recolor: Float[Tensor, "n 6"]
+    """How far its two colours have left the first ones [sRGB]."""
+    aux: Float[Tensor, "n 3"]
+    """The frames' colour [sRGB]."""
+    offset: Float[Tensor, "n 3"] | None
+    """Where the pose puts it, as the network says [m]."""
+    whole_recolor: Float[Tensor, "n 6"]
+    """As ``recolor``, by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointState:
+    """One frame, drawn in up to four ways, what it should be, and how far all has moved."""
 
     plain: Rendered
     """Without pose offsets, or with those that are known: colour, depth, normals, and as extra the
@@ -71,24 +85,19 @@ class JointState:
     """What the frame shows."""
     known: Float[Tensor, ""] | None = None
     """Error of offsets that are known exactly [cm]."""
-    rough_shift: Float[Tensor, "n 3"] | None = None
-    """How far each Gaussian has left its place at rest [m]."""
-    rough_growth: Float[Tensor, "n 3"] | None = None
-    """How much its deviations have grown [m]."""
-    rough_recolor: Float[Tensor, "n 6"] | None = None
-    """How far its two colours have left the first ones [sRGB]."""
-    rough_aux: Float[Tensor, "n 3"] | None = None
-    """The frames' colour [sRGB]."""
-    rough_offset: Float[Tensor, "n 3"] | None = None
-    """Where the pose puts it, as the network says [m]."""
-    recolor: Float[Tensor, "n 6"] | None = None
-    """How far its two colours have left the first ones, by itself [sRGB]."""
+    rough: Roughness | None = None
+    """How unevenly all has moved; a face's patch does not ask for it again."""
     stiffness: Float[Tensor, " n"] | None = None
     """How much more firmly face and hands keep their shape [-]."""
     hidden_hand: Float[Tensor, " n"] | None = None
     """1 for a hand's Gaussians that the photo does not show."""
     mouth: Float[Tensor, " n"] | None = None
     """1 for what lies inside the mouth."""
+
+    @property
+    def rough_offset(self) -> Float[Tensor, "n 3"] | None:
+        """How unevenly the network moves Gaussians, where it does."""
+        return None if self.rough is None else self.rough.offset
 
     @property
     def seam(self) -> Plane | None:

@@ -145,7 +145,7 @@ def create(
             generator=generator or preset_generator(preset),
             refine=_refine(preset, config, refine, lpips, watch),
         )
-    with _run_at(target, voice) as run, measured() as watch:
+    with _run_at(target, voice) as run, measured() as clock:
         choices = (person, allow_partial)
         standing = (choices, stands_on.digest)
         observation = run.step("perceive", stages.perceive, picture, key=choices)
@@ -195,7 +195,7 @@ def create(
             )
             with voice.stage("report"), replacing_folder(target) as folder:
                 write_result(folder, story)
-            voice.say(f"in all {watch.cost().seconds:.0f} s")
+            voice.say(f"in all {clock.cost().seconds:.0f} s")
     return avatar
 
 
