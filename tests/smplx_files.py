@@ -170,6 +170,15 @@ def _coarser(vertices, faces, regions):
     def price(a, b):
         return float(np.linalg.norm(vertices[a] - vertices[b])) * (4 if fine[a] or fine[b] else 1)
 
+    def turns_over(face, old, new):
+        """Say whether a triangle would look another way with one corner moved to another."""
+        before, after = (
+            np.cross(*(vertices[list(f)][1:] - vertices[f[0]]))
+            for f in (face, [new if vertex == old else vertex for vertex in face])
+        )
+        lengths = np.linalg.norm(before) * np.linalg.norm(after)
+        return before @ after < 0.5 * lengths or np.linalg.norm(after) < 1e-9
+
     queue = [(price(a, b), a, b) for a in range(len(vertices)) for b in ring[a] if a < b]
     heapq.heapify(queue)
     alive = len(vertices)
@@ -177,6 +186,9 @@ def _coarser(vertices, faces, regions):
     while alive > VERTICES:
         _, a, b = heapq.heappop(queue)
         if gone[a] or gone[b] or b not in ring[a] or len(ring[a] & ring[b]) != 2:
+            continue
+        around = [triangles[k] for k in of_vertex[b] if a not in triangles[k]]
+        if any(turns_over(face, b, a) for face in around):
             continue
         for k in list(of_vertex[b]):
             face = triangles[k]
