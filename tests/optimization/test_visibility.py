@@ -97,7 +97,8 @@ def joined(first, second):
     """Put two walls into one cloud; visibility reads no binding."""
     names = ("means", "normals", "quats_wxyz", "log_scales", "rest_means", "rest_body", "limb")
     columns = {
-        n: torch.cat([getattr(first, n), getattr(second, n)]) for n in (*names, "is_hair", "under")
+        n: torch.cat([getattr(first, n), getattr(second, n)])
+        for n in (*names, "is_hair", "under", "inner")
     }
     return replace(first, **columns)
 

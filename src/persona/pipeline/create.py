@@ -20,15 +20,13 @@ from persona.core.seeds import Seeds
 from persona.core.settings import own_body_file
 from persona.core.timing import measured
 from persona.images.files import read_image
-from persona.optimization.joint import JointConfig
-from persona.optimization.stage import OptimizeConfig
 from persona.pipeline.dressed_motion import UNLEARNED
-from persona.pipeline.presets import preset_config, preset_generator, preset_refine_steps
+from persona.pipeline.presets import preset_config, preset_generator
 from persona.pipeline.preview import write_preview
-from persona.pipeline.refined import Refined, RefineJointly
+from persona.pipeline.refined import Refined
+from persona.pipeline.refinement import refinement
 from persona.pipeline.report import Story, write_report
 from persona.pipeline.stages import Generator, Measured, Stages, default_stages
-from persona.pipeline.watching import WatchFolder
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
@@ -143,7 +141,7 @@ def create(
             body=stands_on,
             corrections=known,
             generator=generator or preset_generator(preset),
-            refine=_refine(preset, config, refine, lpips, watch),
+            refine=refinement(preset, config, refine, lpips=lpips, watch=watch),
         )
     with _run_at(target, voice) as run, measured() as clock:
         choices = (person, allow_partial)
@@ -165,17 +163,8 @@ def create(
             steps=config.train.steps,
         )
         avatar, frames = _taught(run, stages, avatar, outfit, seed)
-        refined = None
-        if stages.refine is not None and frames is not None:
-            partway = run.path / "refining"
-            refined = run.step(
-                "refine",
-                partial(stages.refine, seed=seed, checkpoint=partway),
-                *(avatar, frames, picture, observation, fit),
-                key=(seed, preset, refine, lpips),
-                steps=stages.refine.steps,
-            )
-            avatar = refined.avatar
+        seen, wish = (picture, observation, fit), (preset, refine, lpips)
+        avatar, refined = _refined(run, stages, avatar, frames, *seen, seed=seed, key=wish)
         found = run.step("measure", stages.measure, avatar, picture, observation)
         avatar = replace(avatar, numbers=_judged(found.numbers, fit))
         if target is not None:
@@ -285,6 +274,24 @@ def _taught(
     return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps), frames
 
 
+def _refined(
+    run: RunFolder,
+    stages: Stages,
+    avatar: Avatar,
+    frames: FrameSet | None,
+    *seen: Photo | Observation | BodyFit,
+    seed: int,
+    key: tuple[object, ...],
+) -> tuple[Avatar, Refined | None]:
+    """Learn from photo and pictures together, where that is wanted and there are any."""
+    if stages.refine is None or frames is None:
+        return avatar, None
+    refine, steps = stages.refine, stages.refine.steps
+    stage = partial(refine, seed=seed, checkpoint=run.path / "refining")
+    refined = run.step("refine", stage, avatar, frames, *seen, key=(seed, *key), steps=steps)
+    return refined.avatar, refined
+
+
 def _body(path: Path | str | None) -> SmplxBody:
     return load_body(own_body_file(None if path is None else Path(path)))
 
@@ -293,21 +300,6 @@ def _licenses(body: SmplxBody) -> dict[str, str]:
     """List what an avatar was made with; a licensed body's terms hold for the avatar, too."""
     name = OPEN_BODY_ROW if body.name == OPEN_BODY else f"body {body.name}"
     return {**LICENSES, name: body_license(body)}
-
-
-def _refine(
-    preset: str, config: OptimizeConfig, steps: int | None, lpips: Path | None, watch: Path | None
-) -> RefineJointly | None:
-    """Set up joint training where it is wanted."""
-    steps = preset_refine_steps(preset) if steps is None else steps
-    if steps == 0:
-        return None
-    return RefineJointly(
-        config=JointConfig(steps=steps),
-        person_height=config.person_height,
-        lpips=lpips,
-        onlooker=None if watch is None else WatchFolder(watch),
-    )
 
 
 def _corrections(path: Path | str | None) -> Corrections:
