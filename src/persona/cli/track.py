@@ -12,6 +12,7 @@ from persona.core.errors import InputError
 from persona.core.progress import current
 
 if TYPE_CHECKING:
+    from persona.body import SmplxBody
     from persona.images.clips import Frame
     from persona.records.body_fit import Identity
     from persona.tracking.track import Track
@@ -49,15 +50,13 @@ class Args:
 def run(args: Args) -> int:
     """Track and write; return 0."""
     _check(args)
-    from persona.body import load_body
     from persona.tracking.files import write_track
     from persona.tracking.track import track_frames
 
-    identity = _identity(args)
+    body, identity = _whose(args)
     if args.live:
-        return _live(args, identity)
+        return _live(args, body, identity)
     assert args.out is not None
-    body = load_body()
     track = track_frames(
         body,
         _frames(args),
@@ -121,12 +120,16 @@ def _check(args: Args) -> None:
         )
 
 
-def _identity(args: Args) -> "Identity | None":
+def _whose(args: Args) -> "tuple[SmplxBody, Identity | None]":
+    """Give the body to fit, and whose bones it has: an avatar stands on a body of its own."""
     if args.avatar is None:
-        return None
+        from persona.body import load_body
+
+        return load_body(), None
     from persona.avatar.avatar import Avatar
 
-    return Avatar.load(args.avatar).identity
+    avatar = Avatar.load(args.avatar)
+    return avatar.body, avatar.identity
 
 
 def _frames(args: Args) -> "Iterator[Frame]":
@@ -145,7 +148,7 @@ def _until(frames: "Iterator[Frame]", seconds: float) -> "Iterator[Frame]":
         yield frame
 
 
-def _draw(args: Args, body, track: "Track") -> None:
+def _draw(args: Args, body: "SmplxBody", track: "Track") -> None:
     from persona.export.video import VideoConfig, write_mp4
     from persona.tracking.overlay import draw_overlay
 
@@ -155,14 +158,14 @@ def _draw(args: Args, body, track: "Track") -> None:
     write_mp4(frames, args.overlay, config=config)
 
 
-def _live(args: Args, identity: "Identity | None") -> int:
+def _live(args: Args, body: "SmplxBody", identity: "Identity | None") -> int:
     from persona.tracking.live import LivePose, live_poses, paced, write_live
 
     frames = _frames(args)
     if not args.source.isdigit():
         frames = paced(frames)
     kept: list[LivePose] = []
-    for pose in live_poses(frames, identity=identity, focal_px=args.focal):
+    for pose in live_poses(frames, body=body, identity=identity, focal_px=args.focal):
         sys.stdout.write(pose.line() + "\n")
         sys.stdout.flush()
         if args.out is not None:

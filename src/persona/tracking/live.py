@@ -83,7 +83,11 @@ class LivePose:
 
 
 def live_poses(
-    frames: Iterable[Frame], *, identity: Identity | None = None, focal_px: float | None = None
+    frames: Iterable[Frame],
+    *,
+    body: SmplxBody | None = None,
+    identity: Identity | None = None,
+    focal_px: float | None = None,
 ) -> Iterator[LivePose]:
     """Give a pose for every frame, as soon as it can be known.
 
@@ -91,13 +95,14 @@ def live_poses(
 
     Args:
         frames: As they come; what comes late is late.
+        body: The body that ``identity`` belongs to; None takes the open body.
         identity: Whose bones, for example an avatar's; None finds them.
         focal_px: Focal length [px]; None assumes one.
 
     Raises:
         InputError: Nobody came before the film ended.
     """
-    body, source = load_body(), iter(frames)
+    body, source = body or load_body(), iter(frames)
     puppet: _Puppet | None = None
     met: list[Glimpse] = []
     with Detectors() as detectors, ThreadPoolExecutor(1) as eyes, one_thread():
