@@ -28,6 +28,8 @@ HAND_SHARE: Final = 0.1
 """How much slower hands' poses follow than the body's [-]; METHOD.md D."""
 FIRST_HAND: Final = 25
 """Joints from here on are fingers."""
+UNTOLD_CONTRAST: Final = 0.05
+"""Deviation of a part's colours below which their gain cannot be told from an offset [sRGB]."""
 REMEMBERED: Final = 512
 """Frames whose bent body is kept: 165 kB each, and two milliseconds a step."""
 
@@ -212,9 +214,9 @@ class JointModel(nn.Module):
         """Give the Gaussians as learned.
 
         What the photo does not show takes the frames' colours. A generator's hue drifts, and a
-        back in another hue than the front would show: with ``undo_drift`` the mean difference of
-        the two colours where both are known, part by part, is taken back, as far as a colour has
-        gone that way.
+        back in another hue than the front would show: with ``undo_drift`` the difference of the two
+        colours where both are known, part by part, is taken back, as far as a colour has gone
+        that way.
         """
         with torch.no_grad():
             first, aux = self.avatar.canonical, self.aux.clone()
@@ -232,12 +234,26 @@ class JointModel(nn.Module):
             )
 
     def _drift(self) -> Float[Tensor, "n 3"]:
-        """Give how far the frames' colour is from the photo's where both are known, by part."""
+        """Give how far the frames' colours are from what the photo would make of them.
+
+        Where both colours are known, the photo's are a gain and an offset of the frames', part by
+        part and channel by channel: hues drift by either. The gain is drawn towards one, where a
+        part has too little contrast to tell.
+        """
         with torch.no_grad():
-            apart = (self.aux - self.color) * self.owned[:, None]
-            parts = self._kinds.labels[:, :PART_COUNT]
-            known = (parts * self.owned[:, None]).sum(0).clamp(min=1)
-            return parts @ (parts.T @ apart / known[:, None])
+            parts = self._kinds.labels[:, :PART_COUNT] * self.owned[:, None]
+            share = parts / parts.sum(0).clamp(min=1)
+            means = share.T @ self.aux, share.T @ self.color
+            own = self._kinds.labels[:, :PART_COUNT]
+            aux, color = self.aux - own @ means[0], self.color - own @ means[1]
+            spread = share.T @ aux.square() + UNTOLD_CONTRAST**2
+            gain = (share.T @ (aux * color) + UNTOLD_CONTRAST**2) / spread
+            known = (parts.sum(0) > 0)[:, None]
+            gain = torch.where(known, gain, 1.0)
+            offset = torch.where(known, means[1] - gain * means[0], 0.0)
+            # What is of no part stays as it is.
+            told = own.sum(1, keepdim=True)
+            return told * self.aux - (own @ gain) * self.aux - own @ offset
 
     def _aux_at_rest(self, frame: Frame) -> Float[Tensor, "n 3"]:
         """Give the frames' colour; beside the photo's own as it would be without their drift."""

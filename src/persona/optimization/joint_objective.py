@@ -16,7 +16,7 @@ L1_SHARE: Final = 0.8
 """Share of L1 in the image term; the rest is SSIM's."""
 SOLID: Final = 0.5
 """Coverage above which a pixel has a depth and a normal."""
-GHOST: Final = 0.04
+GHOST: Final = 0.06
 """Difference from the frames' colour that tells another surface's from a less sharp one [sRGB]."""
 SLOW: Final = 8
 """Steps between two looks at what takes as long as drawing."""
