@@ -9,7 +9,7 @@ import torch
 from persona.avatar import Avatar
 from persona.geometry.cameras import look_at
 from persona.optimization.clothing import dress
-from persona.optimization.limbs import Limb
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.population import populate
 from persona.optimization.stage import OptimizeAvatar, OptimizeConfig
 from persona.optimization.surface import Surface
@@ -97,6 +97,16 @@ def test_it_lies_inside_the_dressed_body(worn):
     outward = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
     assert float(((cloth - skin) * outward).sum(1).quantile(0.02)) > INSET / 2
     assert bool((cloud.binding.face_ids[cloud.inner] >= 0).all())
+
+
+@pytest.mark.parametrize(("sleeve", "bare"), [(2.0, False), (0.7, True)])
+def test_an_arm_is_inside_short_sleeves_and_not_inside_long_ones(body, drawn, sleeve, bare):
+    view = working_view(drawn.photo, drawn.observation, drawn.fit, person_height=200)
+    garments = make_garments(replace(WORN, sleeves=(sleeve, sleeve)), body, drawn.fit.identity)
+    dressed = dress(body, drawn.fit, view, garments=garments.garments)
+    inside = dressed.faces[torch.from_numpy(dressed.inner_faces)].flatten()
+    limbs = LIMB_OF_JOINT[body.weights[inside].argmax(1).numpy()]
+    assert bool(np.isin(limbs, (Limb.LEFT_ARM, Limb.RIGHT_ARM)).any()) is bare
 
 
 def test_nobody_has_it_in_a_skirt_and_a_sleeveless_top(body, drawn):

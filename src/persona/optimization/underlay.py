@@ -24,6 +24,9 @@ FEWEST = 24
 """Vertices from which a garment goes down a limb."""
 ROOT = 0.08
 """How far down a limb a garment must reach to be a leg or a sleeve [m]."""
+WRIST = 0.05
+"""A sleeve that ends nearer to the hand than this has no arm inside [m]: a cuff lies close over a
+thin wrist, whose skin would show through it in spots."""
 BEYOND = 0.03
 """How far past a hem there is skin, under what is bare there [m]."""
 INSET = 0.004
@@ -99,7 +102,7 @@ def underlay_of(
         hem = hem_of(garments, limb)
         down = _down(limb, rest_vertices)
         root = down[limbs == limb].min() + ROOT
-        if hem is None or hem < root:
+        if hem is None or hem < root or _at_wrist(limb, hem, down[limbs == ENDS[limb]]):
             continue
         mine = np.isin(limbs, (limb, ENDS[limb]))
         inside |= mine & (down > max(root, hem - cover.reach)) & (down < hem + BEYOND)
@@ -108,6 +111,10 @@ def underlay_of(
         inset[mine] += np.maximum(-standoff[mine], 0)
     inside &= weights[:, list(TOES)].sum(1) < 0.5
     return Underlay(inset=inset, faces=np.flatnonzero(inside[faces].all(1)))
+
+
+def _at_wrist(limb: Limb, hem: float, hand: np.ndarray) -> bool:
+    return COVERS[limb] is ARM and hem > float(hand.min()) - WRIST
 
 
 def hem_of(garments: Sequence[Garment], limb: Limb) -> float | None:
