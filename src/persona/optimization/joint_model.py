@@ -88,6 +88,9 @@ class JointModel(nn.Module):
         neighbors, gap = nearest(avatar.canonical.means)
         self._laplacian = Laplacian(neighbors)
         self._kinds = kinds_of(avatar, owned, neighbors, gap)
+        own = self._kinds.labels[:, :PART_COUNT].contiguous()
+        parts = own * owned[:, None]
+        self._of_part = parts / parts.sum(0).clamp(min=1), own
 
     def look(
         self,
@@ -240,20 +243,17 @@ class JointModel(nn.Module):
         part and channel by channel: hues drift by either. The gain is drawn towards one, where a
         part has too little contrast to tell.
         """
+        share, own = self._of_part
         with torch.no_grad():
-            parts = self._kinds.labels[:, :PART_COUNT] * self.owned[:, None]
-            share = parts / parts.sum(0).clamp(min=1)
-            means = share.T @ self.aux, share.T @ self.color
-            own = self._kinds.labels[:, :PART_COUNT]
-            aux, color = self.aux - own @ means[0], self.color - own @ means[1]
-            spread = share.T @ aux.square() + UNTOLD_CONTRAST**2
-            gain = (share.T @ (aux * color) + UNTOLD_CONTRAST**2) / spread
-            known = (parts.sum(0) > 0)[:, None]
+            aux, color = share.T @ self.aux, share.T @ self.color
+            # Without sums of differences: they would be two passes over all Gaussians more.
+            spread = share.T @ self.aux.square() - aux.square()
+            both = share.T @ (self.aux * self.color) - aux * color
+            gain = (both + UNTOLD_CONTRAST**2) / (spread + UNTOLD_CONTRAST**2)
+            known = (share.sum(0) > 0)[:, None]
             gain = torch.where(known, gain, 1.0)
-            offset = torch.where(known, means[1] - gain * means[0], 0.0)
-            # What is of no part stays as it is.
-            told = own.sum(1, keepdim=True)
-            return told * self.aux - (own @ gain) * self.aux - own @ offset
+            offset = torch.where(known, color - gain * aux, 0.0)
+            return (own @ (1 - gain)) * self.aux - own @ offset
 
     def _aux_at_rest(self, frame: Frame) -> Float[Tensor, "n 3"]:
         """Give the frames' colour; beside the photo's own as it would be without their drift."""
@@ -352,9 +352,11 @@ class JointModel(nn.Module):
         every = torch.arange(self.network.nodes.count, device=heard.device)
         said = self.network(every, heard)
         offsets = said[0] - said[1]
-        moved = self._slopes.carry(offsets if base is None else offsets + base)
-        # How Gaussians turn follows from where they go; it teaches nothing by itself.
-        return replace(moved, slopes=moved.slopes.detach())
+        placed = offsets if base is None else offsets + base
+        with torch.no_grad():
+            # How Gaussians turn follows from where they go; it teaches nothing by itself.
+            moved = self._slopes.carry(placed)
+        return replace(moved, offsets=self.network.nodes.carry(placed))
 
     def _heard(self, frame: Frame, row: int, still: Tensor) -> tuple[Tensor, Tensor | None]:
         """Give what the network hears of a frame and of the photo, and what is added to it."""
