@@ -13,9 +13,14 @@ from persona.avatar.pose_features import pose_features
 from persona.avatar.rates import at_rest, joint_rates
 from persona.core.errors import InputError
 from persona.evaluation.cloth_metrics import measure_cloth
-from persona.optimization.deformer import DeformerConfig
+from persona.optimization.deformer import Deformer, DeformerConfig
 from persona.optimization.linear_offsets import fit_correctives
-from persona.optimization.offsets import OffsetsConfig, learn_offsets, offset_belief
+from persona.optimization.offsets import (
+    OffsetsConfig,
+    learn_offsets,
+    offset_belief,
+    still_features,
+)
 from persona.records.frame_set import Clip, FrameSet
 from persona.records.motion import Motion
 from tests.plain_avatar import make_plain_avatar
@@ -112,6 +117,23 @@ def test_a_baked_network_says_what_it_said(avatar, frames, learned):
     pose = frames.clips[0].motion.params.full_pose[3:4]
     one = learned.cloth.deformation.offsets(pose, frames.clips[0].rates.rows(torch.tensor([3])))
     torch.testing.assert_close(one[0], whole[3], atol=1e-6, rtol=1e-5)
+
+
+def test_a_baked_network_goes_on_where_it_stopped(avatar, frames, learned):
+    baked = learned.cloth.deformation
+    again = Deformer.continuing(learned.cloth.nodes, baked)
+    still = still_features(again, avatar.photo_params)
+    back = again.bake(still, baked.base)
+    clip = frames.held_out[0]
+    torch.testing.assert_close(
+        predict_clip(back, clip), predict_clip(baked, clip), atol=1e-6, rtol=1e-5
+    )
+    # What it learns from now on is its own.
+    every = torch.arange(learned.cloth.nodes.count)
+    again(every, still).square().sum().backward()
+    assert again.own_share is not None
+    assert float(again.own_share.grad.abs().max()) > 0
+    assert again.planes.grad is None
 
 
 def test_chance_is_believed_less(avatar, nodes):
