@@ -37,9 +37,9 @@ class Args:
     generator: Literal["physics", "none"] | None = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
     none: they follow the skin, a minute sooner. Left out, it is physics, but none for drafts."""
-    refine: Annotated[int | None, tyro.conf.arg(metavar="STEPS")] = None
-    """Steps of joint training on the photo and the generator's pictures, 0 for none. Left out, it
-    is none for draft and standard, and 600 for studio."""
+    refine: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
+    """Steps of joint training on the photo and the generator's pictures, 600 for example. Those of
+    physics know nothing new of the person: it is for generators that do."""
     lpips: Path | None = None
     """Folder with vgg16.pth and lpips_vgg.pth, for joint training to compare pictures as people
     do. Left out, MS-SSIM and GMSD stand in for them."""

@@ -83,7 +83,7 @@ def create(
     allow_partial: bool = False,
     garments: Corrections | Path | str | None = None,
     generator: Generator | None = None,
-    refine: int | None = None,
+    refine: int = 0,
     lpips: Path | None = None,
     watch: Path | None = None,
     progress: Progress | None = None,
@@ -106,8 +106,8 @@ def create(
             ``garments.toml`` of an avatar. None leaves every guess.
         generator: "physics" lets the person's clothes be simulated, and the avatar learn from it
             how they move; with "none" they follow the skin. None is "none" for drafts only.
-        refine: Steps of joint training on the photo and the generator's pictures; 0 for none. None
-            is none for draft and standard, see `presets`.
+        refine: Steps of joint training on the photo and the generator's pictures; 0 for none.
+            Those of physics know nothing new of the person.
         lpips: Folder of the weights of LPIPS; None compares by MS-SSIM and GMSD in its place.
         watch: Folder for the curves and previews of that training; None writes none.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
@@ -141,7 +141,7 @@ def create(
             body=stands_on,
             corrections=known,
             generator=generator or preset_generator(preset),
-            refine=refinement(preset, config, refine, lpips=lpips, watch=watch),
+            refine=refinement(config, refine, lpips=lpips, watch=watch),
         )
     with _run_at(target, voice) as run, measured() as clock:
         choices = (person, allow_partial)

@@ -11,8 +11,6 @@ from persona.pipeline.stages import Generator
 Preset = Literal["draft", "standard", "studio"]
 """How much time and detail."""
 
-STUDIO_REFINE_STEPS: Final = 600
-"""Steps of joint training in the studio preset."""
 _STANDARD: Final = OptimizeConfig()
 
 PRESETS: Final[dict[str, OptimizeConfig]] = {
@@ -39,15 +37,6 @@ def preset_config(preset: str) -> OptimizeConfig:
             fix="choose one of them",
         )
     return PRESETS[preset]
-
-
-def preset_refine_steps(preset: str) -> int:
-    """Say how long photo and generated pictures are learned from together.
-
-    Pictures that physics drew know no more of the person than the avatar does: to keep, it is worth
-    a few minutes; else it is left out.
-    """
-    return STUDIO_REFINE_STEPS if preset == "studio" else 0
 
 
 def preset_generator(preset: str) -> Generator:
