@@ -1,6 +1,5 @@
 """The user's own SMPL-X file: every layout is read, bends as `smplx` says, and is understood."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from persona.body.regions import PART_NAMES
 from persona.core.errors import FileFormatError, InputError
 from persona.records.body_params import rest_params
 from tests import smplx_files
+from tests.smplx_package import assert_same, open_package, random_params
 
 POSES, BATCH = 500, 50
-TOLERANCE = 1e-5
-"""Largest allowed distance of any vertex [m]."""
 
 
 @pytest.fixture(scope="module")
@@ -35,56 +33,17 @@ def human_file(folder):
     return smplx_files.write_npz(folder / "SMPLX_FEMALE.npz", arrays)
 
 
-def random_params(seed, count=BATCH, betas=10, expressions=10):
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape, scale):
-        return torch.randn(count, *shape, generator=generator) * scale
-
-    return replace(
-        rest_params(count).with_full_pose(normal(55, 3, scale=0.5)),
-        betas=normal(betas, scale=1.0),
-        expression=normal(expressions, scale=0.7),
-        transl=normal(3, scale=1.0),
-    )
-
-
 @pytest.fixture(scope="module")
 def package_model(random_file):
-    smplx = pytest.importorskip("smplx")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return smplx.SMPLX(
-            model_path=str(random_file),
-            num_betas=300,
-            num_expression_coeffs=100,
-            use_pca=False,
-            flat_hand_mean=True,
-            batch_size=BATCH,
-        )
+    return open_package(random_file, batch=BATCH, num_betas=300, num_expression_coeffs=100)
 
 
 @pytest.mark.slow
 def test_500_random_poses_agree_with_the_package(package_model, random_file):
     body = load_body(random_file, betas=300, expressions=100)
     for chunk in range(POSES // BATCH):
-        params = random_params(chunk, betas=300, expressions=100)
-        ours = body.forward(params)
-        with torch.no_grad():
-            theirs = package_model(
-                betas=params.betas,
-                expression=params.expression,
-                global_orient=params.global_orient,
-                body_pose=params.body_pose.flatten(1),
-                jaw_pose=params.jaw_pose,
-                leye_pose=params.leye_pose,
-                reye_pose=params.reye_pose,
-                left_hand_pose=params.left_hand_pose.flatten(1),
-                right_hand_pose=params.right_hand_pose.flatten(1),
-                transl=params.transl,
-            )
-        assert (ours.vertices - theirs.vertices).norm(dim=-1).max() <= TOLERANCE
-        assert (ours.joints - theirs.joints[:, :55]).norm(dim=-1).max() <= TOLERANCE
+        params = random_params(chunk, count=BATCH, betas=300, expressions=100)
+        assert_same(package_model, body.forward(params), params)
 
 
 @pytest.mark.parametrize(("betas", "expressions"), [(10, 10), (300, 100), (16, 50)])

@@ -106,6 +106,12 @@ def _check(args: Args) -> None:
             why="people are counted from the left, starting at 1",
             fix="leave --person away where only one person is in the film",
         )
+    if args.person is not None and args.live:
+        raise InputError(
+            f"person {args.person} was asked for with --live",
+            why="live, whoever is largest in the picture is followed",
+            fix="leave --person away, and let the others step out of the picture",
+        )
     if args.focal is not None and not 50 <= args.focal <= 1e5:
         raise InputError(
             f"a focal length of {args.focal:g} pixels was given",
@@ -171,5 +177,5 @@ def _live(args: Args, body: "SmplxBody", identity: "Identity | None") -> int:
         if args.out is not None:
             kept.append(pose)
     if args.out is not None:
-        write_live(kept, args.out, name=Path(args.source).name)
+        write_live(kept, args.out, body=body, name=Path(args.source).name)
     return 0

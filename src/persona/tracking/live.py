@@ -39,6 +39,11 @@ from persona.tracking.watching import sightings_of
 
 MEET: Final = 8
 """Frames from which shape, floor and resting face are known, before the first pose is given."""
+WINDOW: Final = 8
+"""Frames that are fitted together; the newest is shown."""
+HELD: Final = 2
+"""The oldest of them, which stay. Were all but the newest held, their errors would be taken for speed,
+and what one picture hardly shows, such as how far the trunk leans, would drift without end."""
 STEPS: Final = 2
 """Steps of the solver a frame: it starts from the frame before."""
 EASE: Final = 0.5
@@ -104,7 +109,7 @@ def live_poses(
     """
     body, source = body or load_body(), iter(frames)
     puppet: _Puppet | None = None
-    met: list[Glimpse] = []
+    met: list[tuple[float, Glimpse]] = []
     with Detectors() as detectors, ThreadPoolExecutor(1) as eyes, one_thread():
 
         def look() -> tuple[Frame, float, Glimpse | None] | None:
@@ -123,7 +128,7 @@ def live_poses(
             ahead = eyes.submit(look)
             size = (frame.picture.shape[1], frame.picture.shape[0])
             if puppet is None:
-                met += [] if seen is None else [seen]
+                met += [] if seen is None else [(frame.time, seen)]
                 if len(met) == MEET:
                     puppet = _Puppet(body, met, size, identity, focal_px)
                 continue
@@ -143,14 +148,14 @@ class _Puppet:
     def __init__(
         self,
         body: SmplxBody,
-        met: list[Glimpse],
+        met: list[tuple[float, Glimpse]],
         size: tuple[int, int],
         identity: Identity | None,
         focal_px: float | None,
     ) -> None:
         self._body, self._size, self._focal = body, size, focal_px
-        times = [k / 30 for k in range(len(met))]
-        first = sightings_of(met, times, size)
+        times, glimpses = [when for when, _ in met], [seen for _, seen in met]
+        first = sightings_of(glimpses, times, size)
         evidence = gather_evidence(first, focal_px=focal_px)
         self._identity = identity or identity_from(body, find_shape(body, evidence))
         self._rig = rig_of(body, self._identity)
@@ -162,8 +167,10 @@ class _Puppet:
         self._origin = settled.shift[-1] + self._rig.joints[0]
         self._reader = FaceReader(body)
         self._hands = {side: hand_rest(body, side) for side in ("left", "right")}
-        # Times of the first frames are made up: they do not link to what comes.
-        self._past: list[tuple[float, Pose, ClipEvidence]] = []
+        self._past: list[tuple[float, Pose, ClipEvidence]] = [
+            (when, settled.pick(slice(k, k + 1)), evidence.pick(slice(k, k + 1)))
+            for k, when in enumerate(times)
+        ]
         self._last = settled.pick(slice(-1, None))
         self._missing = 0
         self._pose = rest_pose().double()
@@ -183,10 +190,9 @@ class _Puppet:
         if self._missing > LOST:
             self._past, start = [], guess_poses(self._body, self._rig, evidence)
         self._missing = 0
-        self._past = [*self._past[-2:], (when, start, evidence)]
+        self._past = [*self._past[1 - WINDOW :], (when, start, evidence)]
         poses = [pose for _, pose, _ in self._past]
-        held = torch.ones(len(poses), dtype=torch.bool)
-        held[-1] = False
+        held = torch.arange(len(poses)) < (HELD if len(poses) == WINDOW else 0)
         times = torch.tensor([t for t, _, _ in self._past], dtype=torch.float64)
         fit = solve_clip(
             self._rig,
@@ -196,8 +202,10 @@ class _Puppet:
             held=held,
             iterations=STEPS,
         )
-        self._last = fit.pose.pick(slice(-1, None))
-        self._past[-1] = (when, self._last, evidence)
+        self._past = [
+            (t, fit.pose.pick(slice(k, k + 1)), one) for k, (t, _, one) in enumerate(self._past)
+        ]
+        self._last = self._past[-1][1]
         self._pose[:JOINTS] = matrix_to_axis_angle(self._last.turns[0])
         self._detail(sightings)
 
@@ -250,8 +258,14 @@ def paced(frames: Iterable[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def write_live(poses: list[LivePose], path: Path, *, name: str) -> None:
+def write_live(poses: list[LivePose], path: Path, *, body: SmplxBody, name: str) -> None:
     """Write what was played as a motion at its mean rate; feet are not held.
+
+    Args:
+        poses: In order.
+        path: An npz.
+        body: The body that the poses' identity belongs to.
+        name: What to call the source in messages.
 
     Raises:
         InputError: There is nothing to write.
@@ -267,4 +281,4 @@ def write_live(poses: list[LivePose], path: Path, *, name: str) -> None:
     span = poses[-1].time - poses[0].time
     motion = Motion(params=params, fps=(len(poses) - 1) / span, name=path.stem)
     standing: Bool[Tensor, "t 2 3"] = torch.zeros(len(poses), 2, 3, dtype=torch.bool)
-    write_motion(to_mean_body(motion, load_body(), poses[0].identity, standing), path)
+    write_motion(to_mean_body(motion, body, poses[0].identity, standing), path)

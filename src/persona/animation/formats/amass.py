@@ -19,7 +19,7 @@ from persona.animation.formats.reading import (
     finite,
     refused,
 )
-from persona.animation.formats.world_axes import find_up, trunks_of, turn_to_y_up, turned
+from persona.animation.formats.world_axes import set_upright, turn_to_y_up, turned
 from persona.animation.sketch import BASE_FPS
 from persona.body.files import Arrays, read_arrays
 from persona.core.atomic import replacing_file
@@ -72,9 +72,7 @@ def read_amass(path: Path, *, fps: float | None = None, up: str | None = None) -
         transl = finite(path, "trans", arrays["trans"], frames, 3, most=FARTHEST)
         params = replace(params, transl=transl.float())
     params = _with_coefficients(path, arrays, params)
-    found, up_fact = find_up(trunks_of(params.global_orient), otherwise="z")
-    if up is not None:
-        found, up_fact = up, f"{up} (as asked)"
+    params, _, up_fact = set_upright(params, otherwise="z", asked=up)
     facts = {
         "joints": f"{kind}, {pose.shape[1]} joints",
         "fps": rate_fact,
@@ -82,7 +80,7 @@ def read_amass(path: Path, *, fps: float | None = None, up: str | None = None) -
         "units": "metres (the format's)",
         "gender": _text(arrays.get("gender")) or "not stated",
     }
-    motion = Motion(params=turned(params, turn_to_y_up(found)), fps=rate, name=path.stem)
+    motion = Motion(params=params, fps=rate, name=path.stem)
     return MotionFile(motion=motion, format=f"AMASS {kind}", facts=facts)
 
 

@@ -18,7 +18,7 @@ from persona.animation.formats.reading import (
     finite,
     refused,
 )
-from persona.animation.formats.world_axes import find_up, trunks_of, turn_to_y_up, turned
+from persona.animation.formats.world_axes import set_upright, turn_to_y_up, turned
 from persona.animation.sketch import BASE_FPS
 from persona.core.atomic import replacing_folder
 from persona.geometry.cameras import MAX_SIZE_PX, Camera
@@ -66,10 +66,7 @@ def read_json_folder(path: Path, *, fps: float | None = None, up: str | None = N
         raise refused(path, f"{len(files)} files of {total / 2**20:.0f} MB are more than is read")
     frames = [_frame(file) for file in files]
     params = _params(path, files, frames)
-    found, said = find_up(trunks_of(params.global_orient), otherwise="-y")
-    if up is not None:
-        found, said = up, f"{up} (as asked)"
-    turn = turn_to_y_up(found)
+    params, turn, said = set_upright(params, otherwise="-y", asked=up)
     cameras = [
         seen
         for file, data in zip(files, frames, strict=True)
@@ -87,7 +84,7 @@ def read_json_folder(path: Path, *, fps: float | None = None, up: str | None = N
         "gaps": _gaps([int(file.stem) for file in files]),
     }
     motion = Motion(
-        params=turned(params, turn),
+        params=params,
         fps=check_fps(path, BASE_FPS if fps is None else fps),
         name=path.name,
     )

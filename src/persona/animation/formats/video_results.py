@@ -18,7 +18,7 @@ from persona.animation.formats.reading import (
     finite,
     refused,
 )
-from persona.animation.formats.world_axes import find_up, trunks_of, turn_to_y_up, turned
+from persona.animation.formats.world_axes import set_upright
 from persona.animation.sketch import BASE_FPS
 from persona.body.files import Arrays, read_arrays
 from persona.core.conventions import JOINT_COUNT
@@ -87,9 +87,7 @@ def read_video_results(
     if key in arrays:
         transl = finite(path, key, arrays[key], frames, 3, most=FARTHEST).float()
         params = replace(params, transl=transl)
-    found, said = find_up(trunks_of(params.global_orient), otherwise="y")
-    if up is not None:
-        found, said = up, f"{up} (as asked)"
+    params, _, said = set_upright(params, otherwise="y", asked=up)
     rate = check_fps(path, BASE_FPS if fps is None else fps)
     assumed = "assumed: the file does not say; give --source-fps"
     facts = {
@@ -99,7 +97,7 @@ def read_video_results(
         "units": "metres (the format's)",
         **whose,
     }
-    motion = Motion(params=turned(params, turn_to_y_up(found)), fps=rate, name=path.stem)
+    motion = Motion(params=params, fps=rate, name=path.stem)
     return MotionFile(motion=motion, format="WHAM" if wham else "GVHMR", facts=facts)
 
 

@@ -78,6 +78,26 @@ def turned(params: BodyParams, turn: Float[Tensor, "3 3"]) -> BodyParams:
     )
 
 
+def set_upright(
+    params: BodyParams, *, otherwise: str, asked: str | None
+) -> tuple[BodyParams, Float[Tensor, "3 3"], str]:
+    """Turn an SMPL-X motion so that y is up.
+
+    Args:
+        params: Over time, in the file's world.
+        otherwise: The axis to assume for somebody who lies or tumbles.
+        asked: The axis the user says is up; None finds it.
+
+    Returns:
+        The turned motion, the turn (float64), and how the axis was found.
+    """
+    found, said = find_up(trunks_of(params.global_orient), otherwise=otherwise)
+    if asked is not None:
+        found, said = asked, f"{asked} (as asked)"
+    turn = turn_to_y_up(found)
+    return turned(params, turn), turn, said
+
+
 def trunks_of(global_orient: Float[Tensor, "t 3"]) -> Float[Tensor, "t 3"]:
     """Give the way the trunk of an SMPL-X body points: its own y axis."""
     return axis_angle_to_matrix(global_orient.double())[..., :, 1]
