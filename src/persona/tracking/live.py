@@ -42,8 +42,8 @@ MEET: Final = 8
 WINDOW: Final = 8
 """Frames that are fitted together; the newest is shown."""
 HELD: Final = 2
-"""The oldest of them, which stay. Were all but the newest held, their errors would be taken for speed,
-and what one picture hardly shows, such as how far the trunk leans, would drift without end."""
+"""The oldest of them, which stay. Were all but the newest held, their errors would be taken for
+speed, and what one picture hardly shows, such as how far the trunk leans, would drift on and on."""
 STEPS: Final = 2
 """Steps of the solver a frame: it starts from the frame before."""
 EASE: Final = 0.5
