@@ -1,0 +1,158 @@
+"""Who draws: a method makes something of a photo once, then draws any pose for any camera.
+
+A `Method` is given a subject's photo and gives a `Drawer`; all drawers get identical frames.
+Methods that need the pipeline (avatars, made and kept) are in `pipeline.evaluated`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from persona.body import SmplxBody
+from persona.core.errors import InputError
+from persona.core.types import Image, Mask
+from persona.evaluation.subjects import Subject, SubjectFrame
+from persona.geometry.cameras import Camera
+from persona.records.body_fit import Identity
+from persona.records.body_params import BodyParams
+from persona.records.gaussians import Gaussians
+
+PLACING: Final = 22
+"""Pelvis and body joints: those that place a body; fingers and face do not."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Drawn:
+    """What a method draws of one frame."""
+
+    color: Image
+    """sRGB in [0, 1], premultiplied by alpha: ``color + (1 - alpha) * plain`` is compared."""
+    alpha: Mask
+    """Coverage in [0, 1]."""
+    depth: Float[Tensor, "h w"] | None = None
+    """Along the camera's z [m], 0 where nothing is; None unasked, or where there is no surface."""
+    normal: Float[Tensor, "h w 3"] | None = None
+    """Unit normals in the camera's frame, 0 where nothing is; None as for depth."""
+
+    def over(self, plain: float = 1.0) -> Image:
+        """Give the picture in front of a plain background."""
+        return self.color + (1 - self.alpha[..., None]) * plain
+
+
+@runtime_checkable
+class Drawer(Protocol):
+    """A method, ready to draw one person."""
+
+    def draw(
+        self, frame: SubjectFrame, *, camera: Camera | None = None, maps: bool = False
+    ) -> Drawn:
+        """Draw a frame; of the frame only pose, rates, joints and camera may be used.
+
+        Args:
+            frame: What is wanted. Frames come in rising order, which a simulation needs.
+            camera: Another camera than the frame's: for surfaces seen from all sides.
+            maps: Whether depth and normals are wanted.
+        """
+        ...
+
+
+@runtime_checkable
+class Posable(Protocol):
+    """A drawer that can be fitted to a picture: differentiable in the pose."""
+
+    def gaussians(self, frame: SubjectFrame, params: BodyParams) -> Gaussians:
+        """Give the posed cloud in the world of ``frame.camera``.
+
+        Args:
+            frame: Which frame; its pose is not used.
+            params: The pose, in the subject's world, as in ``frame.params``.
+        """
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A way from one photo to something that draws."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """What it is, in half a sentence."""
+        ...
+
+    def prepare(self, subject: Subject) -> Drawer:
+        """Make of the subject's photo what is needed to draw; kept where it is expensive."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Placement:
+    """Put a body that was measured in one photo where a person of exact size stands.
+
+    One photo does not say how large a person is, and other bones carry a head elsewhere. So the
+    size is set once for a subject, such that the joints of its pose in the photo spread as far
+    about their middle as the dataset's; and in each frame the body is moved, never turned, so that
+    its 22 body joints lie nearest to the dataset's. Rotations are used as they are given, and no
+    picture is looked at.
+    """
+
+    body: SmplxBody
+    """What the identity's numbers belong to."""
+    identity: Identity
+    """The shape found in the photo."""
+    scale: float = 1.0
+    """The dataset's metre in the body's metres [-]."""
+
+    @classmethod
+    def of(cls, subject: Subject, body: SmplxBody, identity: Identity) -> "Placement":
+        """Measure the size by the photo's joints; without them the body keeps its own."""
+        plain = cls(body=body, identity=identity)
+        still = subject.still
+        if still is None or still.joints is None or still.params is None:
+            return plain
+        ours, theirs = plain._joints(still.params), still.joints[:PLACING]
+        spread = [(points - points.mean(0)).square().sum() for points in (ours, theirs)]
+        return replace(plain, scale=float((spread[0] / spread[1]).sqrt()))
+
+    def params(self, frame: SubjectFrame, params: BodyParams | None = None) -> BodyParams:
+        """Give the frame's pose, or another of it, placed in the body's own metres.
+
+        Raises:
+            InputError: The frame has no pose.
+        """
+        wanted = frame.params if params is None else params
+        if wanted is None:
+            raise InputError(
+                f"frame {frame.name} has no pose",
+                why="this method is driven by one",
+                fix="track the frames first, or leave the method away",
+            )
+        if frame.joints is None:
+            return wanted
+        given = wanted if frame.params is None else frame.params
+        asked = wanted.transl - given.transl  # a fit may have moved it
+        found = self._joints(given) - given.transl
+        way = (frame.joints[:PLACING] * self.scale - found).mean(0)
+        return replace(wanted, transl=way + asked * self.scale)
+
+    def camera(self, frame: SubjectFrame, camera: Camera | None = None) -> Camera:
+        """Give a camera of the dataset's world in the body's own metres: the same picture."""
+        seen = frame.camera if camera is None else camera
+        if frame.joints is None or self.scale == 1.0:
+            return seen
+        T = seen.T_camera_world.clone()
+        T[:3, 3] *= self.scale
+        return replace(seen, T_camera_world=T)
+
+    def _joints(self, params: BodyParams) -> Float[Tensor, "22 3"]:
+        with torch.no_grad():
+            shaped = replace(params, betas=self.identity.betas)
+            bent = self.body.forward(shaped, joint_offsets=self.identity.joint_offsets)
+        return bent.joints[:PLACING]
