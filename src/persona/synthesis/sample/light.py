@@ -13,6 +13,8 @@ SHADOW_CELL = 0.008
 """Cell of the depth maps that lights see the scene through [m]."""
 SHADOW_BIAS = 0.020
 """A point this close behind the nearest one is still lit [m]."""
+FLOOR_SHADOWS = {"key": 0.30, "fill": 0.06, "dome": 0.52}
+"""How dark the shadow of each soft box is on the floor; a rim's falls towards the camera."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ class Surface:
     view: Float[ndarray, "p 3"]
     """Unit, towards the camera."""
     lit: Float[ndarray, "p k"]
-    """Share of each soft box in `STUDIO` that is visible."""
+    """Share of each soft box that is visible."""
     translucency: Float[ndarray, " p"]
     """How much light bleeds around the terminator: 1 for skin."""
     gloss: Float[ndarray, " p"]
@@ -118,8 +120,12 @@ CLOTH_WRAP = 0.06
 """The same for everything else: fuzz."""
 
 
-def shade(surface: Surface) -> Float[ndarray, "p 3"]:
+def shade(surface: Surface, boxes: tuple[SoftBox, ...] = STUDIO) -> Float[ndarray, "p 3"]:
     """Light the visible surface.
+
+    Args:
+        surface: What the camera sees.
+        boxes: The lamps that `Surface.lit` counts.
 
     Returns:
         Linear radiance; white paper facing the key is about 1.
@@ -129,7 +135,7 @@ def shade(surface: Surface) -> Float[ndarray, "p 3"]:
     total += BOUNCE * albedo  # what the pale room throws into every shadow
     threads = np.linalg.norm(surface.tangents, axis=1) > 0.5
     wrap = CLOTH_WRAP + surface.translucency[:, None] * BLEED
-    for k, box in enumerate(STUDIO):
+    for k, box in enumerate(boxes):
         way = np.asarray(box.direction) / np.linalg.norm(box.direction)
         seen = surface.lit[:, k : k + 1]
         cosine = (surface.normals @ way)[:, None]
@@ -176,6 +182,8 @@ def backdrop(
     on_floor: ndarray,
     blockers: Float[ndarray, "m 3"],
     rng: np.random.Generator,
+    boxes: tuple[SoftBox, ...] = STUDIO,
+    tint: tuple[float, float, float] = (1.0, 0.995, 0.985),
 ) -> Float[ndarray, "h w 3"]:
     """Draw a pale paper roll that runs into the floor, with the person's shadow on it.
 
@@ -186,17 +194,19 @@ def backdrop(
         on_floor: Whether it does, close enough to matter.
         blockers: Points of the person.
         rng: For the lamps.
+        boxes: The lamps.
+        tint: Colour of the paper, linear, white about 1.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     glow = np.exp(-(((x / width - 0.46) / 0.75) ** 2) - ((y / height - 0.42) / 0.85) ** 2)
-    paper = (0.62 + 0.14 * glow)[..., None] * np.array([1.0, 0.995, 0.985])
+    paper = (0.62 + 0.14 * glow)[..., None] * np.array(tint)
     places = floor[on_floor]
     shadow = np.ones(len(places))
     # Far behind, the roll of paper has left the floor.
     end = float(places[:, 2].min())
     fade = smoothstep(end, 0.4 * end, places[:, 2])
-    for box, weight in zip(STUDIO, (0.30, 0.06, 0.0, 0.52), strict=True):
-        if weight:
+    for box in boxes:
+        if weight := FLOOR_SHADOWS.get(box.name):
             seen = visibility(places, blockers, lamp_directions(box, rng))
             shadow -= weight * fade * (1 - seen)
     dark = np.ones((height, width), np.float32)
