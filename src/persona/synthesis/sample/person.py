@@ -75,8 +75,8 @@ def draw_figure(figure: Figure, look: SampleLook, *, height: int) -> Image:
     camera = portrait_camera(figure, height=height * SUPERSAMPLING)
     solid = np.concatenate([m.vertices for m in meshes if m.material != "strands"])
 
-    def paint(mesh: Mesh, rest: ndarray, points: ndarray, free: ndarray) -> ndarray:
-        return painted(mesh.material, figure, look, rest, points, free)
+    def paint(mesh: int, rest: ndarray, points: ndarray, free: ndarray) -> ndarray:
+        return painted(meshes[mesh].material, figure, look, rest, points, free)
 
     seen = photograph(meshes, solid, camera, rng, paint=paint, head=figure.face_center)
     floor, on_floor = floor_points(camera)

@@ -80,10 +80,10 @@ class Picture:
 
 
 Paint = Callable[
-    [Mesh, Float[ndarray, "p 3"], Float[ndarray, "p 3"], Float[ndarray, " p"]],
+    [int, Float[ndarray, "p 3"], Float[ndarray, "p 3"], Float[ndarray, " p"]],
     Float[ndarray, "p 3"],
 ]
-"""Colours places of a mesh, sRGB: mesh, places in T-pose and posed [m], free numbers."""
+"""Colours places of a mesh, sRGB: which mesh, places in T-pose and posed [m], free numbers."""
 
 
 def photograph(
@@ -134,14 +134,14 @@ def photograph(
     threads = np.array([m.material == "strands" for m in meshes])[material]
     inside = _seen_from_behind(pixels.numpy()[corners]) & ~threads
     facing = np.where(inside[:, None], -facing, facing)
-    lit = _lit(meshes, vertices + 0.004 * normals, solid, rng, boxes, lit_every)
+    lit = _lit(meshes, vertices + 0.004 * normals, normals, solid, rng, boxes, lit_every)
     rest = at_pixels(np.concatenate([m.rest for m in meshes]))
     free = at_pixels(np.concatenate([m.shade for m in meshes])[:, None])[:, 0]
     albedo = np.zeros_like(points)
     optics = np.zeros((len(points), 3), np.float32)
     for k, mesh in enumerate(meshes):
         here = material == k
-        albedo[here] = paint(mesh, rest[here], points[here], free[here])
+        albedo[here] = paint(k, rest[here], points[here], free[here])
         optics[here] = GLOSS[mesh.material]
     surface = Surface(
         albedo=albedo,
@@ -177,6 +177,7 @@ def _seen_from_behind(corners: Float[ndarray, "p 3 2"]) -> Bool[ndarray, " p"]:
 def _lit(
     meshes: list[Mesh],
     points: Float[ndarray, "n 3"],
+    normals: Float[ndarray, "n 3"],
     solid: Float[ndarray, "m 3"],
     rng: np.random.Generator,
     boxes: tuple[SoftBox, ...],
@@ -190,8 +191,10 @@ def _lit(
     starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
     steps = [lit_every.get(mesh.material, 1) for mesh in meshes]
     asked = [np.arange(a, b, k) for a, b, k in zip(starts, starts[1:], steps, strict=False)]
-    chosen = points[np.concatenate(asked)]
-    lit = np.stack([visibility(chosen, solid, lamp_directions(box, rng)) for box in boxes], 1)
+    chosen = np.concatenate(asked)
+    lamps = [lamp_directions(box, rng) for box in boxes]
+    seen = (points[chosen], solid)
+    lit = np.stack([visibility(*seen, lamp, normals[chosen]) for lamp in lamps], 1)
     everywhere = []
     for ids, a, b in zip(asked, starts, starts[1:], strict=False):
         known, lit = lit[: len(ids)], lit[len(ids) :]
