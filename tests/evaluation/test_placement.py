@@ -52,18 +52,28 @@ def _subject(frame):
     )
 
 
+def _placed(frame, body, identity, fit=None):
+    fit = frame if fit is None else fit
+    return Placement.of(
+        _subject(frame), body, identity, photo_params=fit.params, photo_camera=fit.camera
+    )
+
+
 def test_a_body_of_the_same_size_stays_where_it_is():
     body = load_body()
     frame = _frame(body)
-    placement = Placement.of(_subject(frame), body, _identity(body))
+    placement = _placed(frame, body, _identity(body))
     assert placement.scale == pytest.approx(1, abs=1e-5)
     torch.testing.assert_close(placement.params(frame).transl, frame.params.transl)
 
 
 def test_a_person_of_double_size_is_seen_in_the_same_pixels():
     body = load_body()
-    frame = _frame(body, size=2.0)
-    placement = Placement.of(_subject(frame), body, _identity(body))
+    fit = _frame(body)
+    # The photo shows the same, of somebody twice as large and twice as far.
+    large = replace(fit.params, transl=2 * fit.params.transl)
+    frame = replace(fit, params=large, joints=2 * fit.joints)
+    placement = _placed(frame, body, _identity(body), fit)
     assert placement.scale == pytest.approx(0.5, abs=1e-5)
     seen = placement.camera(frame)
     joints = body.forward(placement.params(frame)).joints[:22]
@@ -76,7 +86,7 @@ def test_a_person_of_double_size_is_seen_in_the_same_pixels():
 def test_other_bones_are_placed_by_the_mean_of_the_joints_and_a_fit_may_move_on():
     body = load_body()
     frame = _frame(body, shift=0.3)
-    placement = Placement.of(_subject(frame), body, _identity(body, scale=1.1))
+    placement = _placed(frame, body, _identity(body, scale=1.1))
     there = placement.params(frame)
     identity = placement.identity
     joints = body.forward(there, joint_offsets=identity.joint_offsets).joints[:22]
@@ -90,7 +100,7 @@ def test_other_bones_are_placed_by_the_mean_of_the_joints_and_a_fit_may_move_on(
 def test_without_joints_the_pose_holds_as_it_is():
     body = load_body()
     frame = replace(_frame(body), joints=None)
-    placement = Placement.of(_subject(frame), body, _identity(body, scale=1.3))
+    placement = _placed(frame, body, _identity(body, scale=1.3))
     assert placement.scale == 1
     assert placement.params(frame) is frame.params
     assert placement.camera(frame) is frame.camera

@@ -23,6 +23,17 @@ Told = Callable[[SubjectFrame], Float[Tensor, "n 3"] | Moved]
 """What moves the Gaussians at rest in a frame [m]: a simulation."""
 
 
+def placement_of(avatar: Avatar, subject: Subject) -> Placement:
+    """Place the body inside an avatar among a subject's frames."""
+    return Placement.of(
+        subject,
+        avatar.body,
+        avatar.identity,
+        photo_params=avatar.photo_params,
+        photo_camera=avatar.photo_camera,
+    )
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AvatarDrawer:
     """Draws an avatar; see `methods.Drawer` and `methods.Posable`."""
@@ -43,7 +54,7 @@ class AvatarDrawer:
         """Place an avatar among a subject's frames."""
         return cls(
             avatar=replace(avatar, cloth=None) if cloth == "stiff" else avatar,
-            placement=Placement.of(subject, avatar.body, avatar.identity),
+            placement=placement_of(avatar, subject),
             baked=cloth == "baked",
         )
 

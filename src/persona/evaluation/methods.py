@@ -97,10 +97,10 @@ class Placement:
     """Put a body that was measured in one photo where a person of exact size stands.
 
     One photo does not say how large a person is, and other bones carry a head elsewhere. So the
-    size is set once for a subject, such that the joints of its pose in the photo spread as far
-    about their middle as the dataset's; and in each frame the body is moved, never turned, so that
-    its 22 body joints lie nearest to the dataset's. Rotations are used as they are given, and no
-    picture is looked at.
+    size is set once for a subject, such that in the photo the body is as large in pixels as it was
+    fitted: metres a pixel at the person, of the fit's camera over the dataset's. And in each frame
+    the body is moved, never turned, so that its 22 body joints lie nearest to the dataset's.
+    Rotations are used as they are given, and no picture is looked at.
     """
 
     body: SmplxBody
@@ -111,15 +111,30 @@ class Placement:
     """The dataset's metre in the body's metres [-]."""
 
     @classmethod
-    def of(cls, subject: Subject, body: SmplxBody, identity: Identity) -> "Placement":
-        """Measure the size by the photo's joints; without them the body keeps its own."""
+    def of(
+        cls,
+        subject: Subject,
+        body: SmplxBody,
+        identity: Identity,
+        *,
+        photo_params: BodyParams,
+        photo_camera: Camera,
+    ) -> "Placement":
+        """Measure the size in the photo; where its joints are not known the body keeps its own.
+
+        Args:
+            subject: Whose photo.
+            body: The body model of the fit.
+            identity: The shape that was fitted.
+            photo_params: The pose that was fitted to the photo.
+            photo_camera: The camera of the fit.
+        """
         plain = cls(body=body, identity=identity)
         still = subject.still
-        if still is None or still.joints is None or still.params is None:
+        if still is None or still.joints is None:
             return plain
-        ours, theirs = plain._joints(still.params), still.joints[:PLACING]
-        spread = [(points - points.mean(0)).square().sum() for points in (ours, theirs)]
-        return replace(plain, scale=float((spread[0] / spread[1]).sqrt()))
+        ours = _metres_a_pixel(plain.joints(photo_params), photo_camera)
+        return replace(plain, scale=ours / _metres_a_pixel(still.joints[:PLACING], still.camera))
 
     def params(self, frame: SubjectFrame, params: BodyParams | None = None) -> BodyParams:
         """Give the frame's pose, or another of it, placed in the body's own metres.
@@ -138,7 +153,7 @@ class Placement:
             return wanted
         given = wanted if frame.params is None else frame.params
         asked = wanted.transl - given.transl  # a fit may have moved it
-        found = self._joints(given) - given.transl
+        found = self.joints(given) - given.transl
         way = (frame.joints[:PLACING] * self.scale - found).mean(0)
         return replace(wanted, transl=way + asked * self.scale)
 
@@ -151,8 +166,15 @@ class Placement:
         T[:3, 3] *= self.scale
         return replace(seen, T_camera_world=T)
 
-    def _joints(self, params: BodyParams) -> Float[Tensor, "22 3"]:
+    def joints(self, params: BodyParams) -> Float[Tensor, "22 3"]:
+        """Give the body joints in a pose [m]."""
         with torch.no_grad():
             shaped = replace(params, betas=self.identity.betas)
             bent = self.body.forward(shaped, joint_offsets=self.identity.joint_offsets)
         return bent.joints[:PLACING]
+
+
+def _metres_a_pixel(joints: Float[Tensor, "22 3"], camera: Camera) -> float:
+    """Measure at a person's distance, in pixels of a picture of one row."""
+    depth = float(camera.to_camera(joints)[:, 2].mean())
+    return depth * camera.height / camera.focal_px

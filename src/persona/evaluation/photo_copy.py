@@ -1,6 +1,6 @@
 """The least baseline: the person cut out of the photo, moved and scaled to where the pose is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from persona.avatar import Avatar
 from persona.core.types import Image, Mask
-from persona.evaluation.methods import PLACING, Drawn, Placement
+from persona.evaluation.avatar_drawer import placement_of
+from persona.evaluation.methods import Drawn, Placement
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.geometry.cameras import Camera
 from persona.records.body_params import BodyParams
@@ -32,7 +33,7 @@ class CopyDrawer:
     @classmethod
     def of(cls, avatar: Avatar, subject: Subject, mask: Mask) -> "CopyDrawer":
         """Cut the person out; of the avatar only body, pose and camera are used."""
-        placement = Placement.of(subject, avatar.body, avatar.identity)
+        placement = placement_of(avatar, subject)
         return cls(
             placement=placement,
             photo=subject.photo.rgb,
@@ -60,7 +61,4 @@ class CopyDrawer:
 
 
 def _joints(placement: Placement, params: BodyParams, camera: Camera) -> Float[Tensor, "22 2"]:
-    shaped = replace(params, betas=placement.identity.betas)
-    with torch.no_grad():
-        posed = placement.body.forward(shaped, joint_offsets=placement.identity.joint_offsets)
-    return camera.project(posed.joints[:PLACING])[0]
+    return camera.project(placement.joints(params))[0]

@@ -15,6 +15,7 @@ from persona.avatar import Avatar
 from persona.body.skeleton import JOINT_IDS
 from persona.body.skinning import skin_points
 from persona.core.types import Faces, Image, Mask
+from persona.evaluation.avatar_drawer import placement_of
 from persona.evaluation.methods import Drawn, Placement
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.geometry.cameras import Camera
@@ -95,7 +96,7 @@ class RigidDrawer:
         seen = _seen(vertices, faces, camera, mask)
         colors = _sampled(subject.photo.rgb, camera, vertices)
         return cls(
-            placement=Placement.of(subject, body, identity),
+            placement=placement_of(avatar, subject),
             rest=refined(rest.rest_vertices),
             weights=weights,
             faces=faces,
