@@ -10,7 +10,7 @@ from torch import Tensor
 
 from persona.avatar import Avatar
 from persona.avatar.slopes import Moved
-from persona.evaluation.methods import Drawn, Placement
+from persona.evaluation.methods import SUPERSAMPLING, Drawn, Placement, averaged
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.geometry.cameras import Camera
 from persona.records.body_params import BodyParams
@@ -67,8 +67,9 @@ class AvatarDrawer:
             seen = self.placement.camera(frame, camera)
             moved = self._moved(frame, params)
             if not maps:
-                quick = self.avatar.draw(params, seen, rates=frame.rates, gaussian_offsets=moved)
-                return Drawn(color=quick.image.permute(1, 2, 0), alpha=quick.alpha)
+                fine = seen.scaled(SUPERSAMPLING)
+                quick = self.avatar.draw(params, fine, rates=frame.rates, gaussian_offsets=moved)
+                return averaged(quick.image.permute(1, 2, 0), quick.alpha)
             cloud = self.avatar.pose(params, rates=frame.rates, gaussian_offsets=moved)
             drawn = render(cloud, seen)
         depth = None if drawn.depth is None else drawn.depth / self.placement.scale

@@ -24,6 +24,10 @@ PLACING: Final = 22
 """Pelvis and body joints: those that place a body; fingers and face do not."""
 
 
+SUPERSAMPLING: Final = 2
+"""Every method is drawn with so many rays a pixel in each direction."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Drawn:
     """What a method draws of one frame."""
@@ -40,6 +44,13 @@ class Drawn:
     def over(self, plain: float = 1.0) -> Image:
         """Give the picture in front of a plain background."""
         return self.color + (1 - self.alpha[..., None]) * plain
+
+
+def averaged(color: Image, alpha: Mask) -> Drawn:
+    """Shrink a picture that was drawn `SUPERSAMPLING` times as large."""
+    layers = torch.cat([color, alpha[..., None]], -1).permute(2, 0, 1)
+    small = torch.nn.functional.avg_pool2d(layers, SUPERSAMPLING)
+    return Drawn(color=small[:3].permute(1, 2, 0), alpha=small[3])
 
 
 @runtime_checkable
@@ -98,9 +109,9 @@ class Placement:
 
     One photo does not say how large a person is, and other bones carry a head elsewhere. So the
     size is set once for a subject, such that in the photo the body is as large in pixels as it was
-    fitted: metres a pixel at the person, of the fit's camera over the dataset's. And in each frame
-    the body is moved, never turned, so that its 22 body joints lie nearest to the dataset's.
-    Rotations are used as they are given, and no picture is looked at.
+    fitted: metres a pixel at the person, of the fit's camera over the dataset's. In each frame the
+    body is moved, never turned, so that its 22 body joints lie nearest to the dataset's. Rotations
+    are used as they are given, and no picture is looked at.
     """
 
     body: SmplxBody

@@ -16,17 +16,15 @@ from persona.body.skeleton import JOINT_IDS
 from persona.body.skinning import skin_points
 from persona.core.types import Faces, Image, Mask
 from persona.evaluation.avatar_drawer import placement_of
-from persona.evaluation.methods import Drawn, Placement
+from persona.evaluation.methods import SUPERSAMPLING, Drawn, Placement, averaged
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.geometry.cameras import Camera
 from persona.geometry.meshes import subdivision_matrix
 from persona.records.body_params import rest_params
-from persona.rendering.body_maps import BodyMaps, draw_body_maps, vertex_normals, visible_points
+from persona.rendering.body_maps import draw_body_maps, vertex_normals, visible_points
 
 LEVELS: Final = 2
 """Times the body's triangles are split: 219,368 vertices carry the photo's colours."""
-SUPERSAMPLING: Final = 2
-"""Rays a pixel in each direction."""
 FACING: Final = 0.2
 """Least cosine between normal and view at which the photo shows a vertex."""
 RIM_PX: Final = 2
@@ -121,13 +119,7 @@ class RigidDrawer:
             depth = plain.depth / placement.scale
             return Drawn(color=color, alpha=plain.mask.float(), depth=depth, normal=plain.normal)
         fine = draw_body_maps(vertices, self.faces, view.scaled(SUPERSAMPLING))
-        return _averaged(fine, self.faces, self.colors)
-
-
-def _averaged(fine: BodyMaps, faces: Faces, colors: Float[Tensor, "n 3"]) -> Drawn:
-    layers = torch.cat([fine.gather(faces, colors), fine.mask.float()[..., None]], -1)
-    small = torch.nn.functional.avg_pool2d(layers.permute(2, 0, 1), SUPERSAMPLING)
-    return Drawn(color=small[:3].permute(1, 2, 0), alpha=small[3])
+        return averaged(fine.gather(self.faces, self.colors), fine.mask.float())
 
 
 def _seen(
