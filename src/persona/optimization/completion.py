@@ -6,7 +6,7 @@ import scipy.sparse.linalg as spla
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from persona.optimization.head import head_twins, nearest_hair
+from persona.optimization.head import head_twins, looks_like_skin, nearest_hair
 from persona.optimization.limbs import MIRROR, Limb, along, front_plane
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
@@ -39,10 +39,6 @@ COLLAR = 0.1
 """Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
-LIKE_SKIN = 0.2
-"""Hair nearer than this to the face's colour may be scalp [sRGB]."""
-SOME_HAIR = 0.2
-"""Share of the hair that must differ from the face for the rest to be scalp [-]."""
 SHADE_SHARE = 0.7
 """How much of a slice's shade is taken away [-]."""
 SAME_HUE = (0.12, 0.3)
@@ -177,7 +173,8 @@ def _complete_group(
         return
     source = source[_main_cloth(surface, source, limb, part)]
     if part is Part.HAIR:
-        source = _without_scalp(surface, source)
+        hair = ~looks_like_skin(surface)[source]
+        source = source[hair] if hair.sum() >= ENOUGH / 2 else source
     if limb is Limb.HEAD and part is Part.SKIN:
         guess[target] = _face_colors(surface, source, target)
         return
@@ -194,20 +191,6 @@ def _complete_group(
     else:
         nearest = plane.query(front_plane(limb, surface.rest[target]))[1]
     detail[target] = np.clip(residual[nearest], -limit, limit)
-
-
-def _without_scalp(surface: Surface, source: np.ndarray) -> np.ndarray:
-    """Leave out what passes for hair and has the face's colour: the scalp under thin hair.
-
-    Blond hair may be as fair as skin; where little else is left, all of it is hair.
-    """
-    face = surface.seen & (surface.limb == Limb.HEAD) & (surface.part == Part.SKIN)
-    if not face.any():
-        return source
-    skin = np.median(surface.color[face], 0)
-    hair = np.abs(surface.color[source] - skin).max(1) > LIKE_SKIN
-    enough = hair.sum() >= max(ENOUGH / 2, SOME_HAIR * len(source))
-    return source[hair] if enough else source
 
 
 def _face_colors(surface: Surface, source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -350,7 +333,9 @@ def _blend_seams(surface: Surface, guess: np.ndarray) -> np.ndarray:
     ids = cKDTree(place).query(place, SEAM_NEIGHBORS + 1)[1][:, 1:]
     a = np.repeat(np.arange(count), SEAM_NEIGHBORS)
     b = ids.ravel()
-    same = surface.part[a] == surface.part[b]
+    # The forehead that shows through thin hair does not go on over the back of the head.
+    scalp = looks_like_skin(surface)
+    same = (surface.part[a] == surface.part[b]) & ~(scalp[a] | scalp[b])
     a, b = a[same], b[same]
     graph = sp.csr_matrix((np.ones(len(a)), (a, b)), (count, count))
     graph = graph.maximum(graph.T)
