@@ -15,6 +15,12 @@ SLICE = 0.01
 """Length of a slice across a limb [m]."""
 SLICE_SIGMA = 2.5
 """How far a slice's colour reaches along the limb [slices]."""
+STRIPED = 0.045
+"""Mean difference between a slice and the mean around it from which cloth has stripes [sRGB]."""
+STRIPE_SIGMA = 0.5
+"""How far a slice's colour reaches where it has [slices]."""
+RIM_VOTERS = 4
+"""Seen Gaussians of a slice's rim that say what goes round."""
 SEAM_LEAK = 0.08
 """Pull of a completed colour towards its own guess against its neighbours'; 2 cm of blending."""
 SEAM_NEIGHBORS = 6
@@ -241,12 +247,31 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
         reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
         keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
+        keep |= here & _reaches_the_side(surface, source, rim, reach)
     if keep.all() or keep.sum() <= 50:
         return everything
     # What borders on the inner layer is still shaded or mixed with it.
     strangers = cKDTree(surface.rest[source[~keep]])
     keep &= strangers.query(surface.rest[source])[0] > LAYER_BORDER
     return np.where(keep)[0] if keep.sum() > 50 else everything
+
+
+def _reaches_the_side(
+    surface: Surface, source: np.ndarray, rim: np.ndarray, reach: float
+) -> np.ndarray:
+    """Tell what looks as the rim does at its own height, bool like ``source``: a stripe goes round.
+
+    A print, a tie and the shirt in an open jacket end before the rim.
+    """
+    place = np.round(surface.rest[source, 1] / SLICE).astype(int)
+    alike = np.zeros(len(source), bool)
+    for level in np.unique(place[rim]):
+        here = place == level
+        beside = surface.color[source[here & rim]]
+        if len(beside) >= RIM_VOTERS:
+            away = np.abs(surface.color[source] - np.median(beside, 0)).max(1)
+            alike |= here & (away < reach)
+    return alike
 
 
 def _shared_by_legs(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:
@@ -292,15 +317,23 @@ def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarra
             mass[bin_] = min(len(members), 40)
     if mass.sum() == 0:
         return np.median(surface.color[source], 0)[None], float(low)
-    smooth_mass = gaussian_filter1d(mass, SLICE_SIGMA, mode="nearest")
-    smooth = gaussian_filter1d(total * mass[:, None], SLICE_SIGMA, axis=0, mode="nearest")
+    table, smooth_mass = _smoothed(total, mass, SLICE_SIGMA)
+    rough = np.abs(total - table).max(1)
+    if np.average(rough, weights=mass) > STRIPED:
+        table, smooth_mass = _smoothed(total, mass, STRIPE_SIGMA)
     empty = smooth_mass < 1e-3
-    table = smooth / np.maximum(smooth_mass, 1e-6)[:, None]
     if empty.any():
         good = np.where(~empty)[0]
         for channel in range(3):
             table[:, channel] = np.interp(np.arange(bins), good, table[good, channel])
     return table, float(low)
+
+
+def _smoothed(total: np.ndarray, mass: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Average colours of neighbouring slices, weighted by what is seen of each."""
+    smooth_mass = gaussian_filter1d(mass, sigma, mode="nearest")
+    smooth = gaussian_filter1d(total * mass[:, None], sigma, axis=0, mode="nearest")
+    return smooth / np.maximum(smooth_mass, 1e-6)[:, None], smooth_mass
 
 
 def _without_shade(table: np.ndarray, usual: np.ndarray) -> np.ndarray:
