@@ -340,6 +340,20 @@ def test_the_jacket_goes_round_and_the_shirt_inside_does_not():
     assert np.abs(colors[back] - BLUE).max() < 0.1
 
 
+def test_an_open_jacket_that_hangs_to_one_side_goes_round_alone():
+    """The shirt inside reaches one side of the trunk; a stripe would reach both."""
+
+    def opened(rest, limb):
+        return np.where(rest[:, :1] < -0.05, (0.95, 0.95, 0.9), BLUE)
+
+    surface, _, _ = person(
+        torso(), parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)), colors=opened
+    )
+    surface, colors = complete(surface)
+    back = (surface.rest[:, 2] < -0.05) & (surface.rest[:, 0] > -0.1)
+    assert np.abs(colors[back] - BLUE).mean() < 0.12
+
+
 def test_colours_are_continuous_where_seen_meets_unseen():
     """The seam is no step: neighbours of one part differ little more than elsewhere."""
 

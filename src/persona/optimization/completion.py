@@ -19,8 +19,8 @@ STRIPED = 0.045
 """Mean difference between a slice and the mean around it from which cloth has stripes [sRGB]."""
 STRIPE_SIGMA = 0.5
 """How far a slice's colour reaches where it has [slices]."""
-RIM_VOTERS = 4
-"""Seen Gaussians of a slice's rim that say what goes round."""
+RIM_VOTERS = 3
+"""Seen Gaussians of a slice's rim on either side that say what goes round."""
 SEAM_LEAK = 0.08
 """Pull of a completed colour towards its own guess against its neighbours'; 2 cm of blending."""
 SEAM_NEIGHBORS = 6
@@ -247,7 +247,7 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
         reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
         keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
-        keep |= here & _reaches_the_side(surface, source, rim, reach)
+        keep |= here & _reaches_both_sides(surface, source, rim, reach)
     if keep.all() or keep.sum() <= 50:
         return everything
     # What borders on the inner layer is still shaded or mixed with it.
@@ -256,21 +256,23 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
     return np.where(keep)[0] if keep.sum() > 50 else everything
 
 
-def _reaches_the_side(
+def _reaches_both_sides(
     surface: Surface, source: np.ndarray, rim: np.ndarray, reach: float
 ) -> np.ndarray:
-    """Tell what looks as the rim does at its own height, bool like ``source``: a stripe goes round.
+    """Tell what looks as both rims do at its own height, bool like ``source``: a stripe goes round.
 
-    A print, a tie and the shirt in an open jacket end before the rim.
+    A print, a tie and the shirt in an open jacket end before one of them.
     """
-    place = np.round(surface.rest[source, 1] / SLICE).astype(int)
-    alike = np.zeros(len(source), bool)
-    for level in np.unique(place[rim]):
-        here = place == level
-        beside = surface.color[source[here & rim]]
-        if len(beside) >= RIM_VOTERS:
-            away = np.abs(surface.color[source] - np.median(beside, 0)).max(1)
-            alike |= here & (away < reach)
+    side = np.sign(surface.rest[source, 0])
+    # Within a slice and the garment's own spread of colours, 1 in this space.
+    place = np.concatenate([surface.rest[source, 1:2] / SLICE, surface.color[source] / reach], 1)
+    alike = np.ones(len(source), bool)
+    for sign in (-1, 1):
+        beside = place[rim & (side == sign)]
+        if len(beside) < RIM_VOTERS:
+            return np.zeros(len(source), bool)
+        away, _ = cKDTree(beside).query(place, RIM_VOTERS, p=np.inf)
+        alike &= away[:, -1] <= 1
     return alike
 
 

@@ -127,11 +127,13 @@ def looks_like_skin(surface: Surface) -> np.ndarray:
         return found
     height = surface.rest[:, 1]
     top = hair & (height >= np.quantile(height[hair], 1 - CROWN))
-    crown, skin = (np.median(surface.color[rows], 0) for rows in (top, face))
+    skin = np.median(surface.color[face], 0)
+    # Half of what is on top may still be forehead.
+    unlike = np.linalg.norm(surface.color - skin, axis=1)
+    crown = np.median(surface.color[top & (unlike >= np.median(unlike[top]))], 0)
     if np.abs(crown - skin).max() < LIKE_SKIN:
         return found
-    to_crown, to_skin = (np.linalg.norm(surface.color - c, axis=1) for c in (crown, skin))
-    return hair & (to_skin < to_crown)
+    return hair & (unlike < np.linalg.norm(surface.color - crown, axis=1))
 
 
 def head_twins(
