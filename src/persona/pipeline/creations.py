@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from persona.avatar import Avatar
 from persona.core.fingerprint import code_version, fingerprint
@@ -62,6 +62,7 @@ class Creation:
         return outfit_of(self.folder)
 
 
+@runtime_checkable
 class Creations(Protocol):
     """Where avatars come from."""
 
