@@ -140,6 +140,14 @@ def test_good_numbers_pass():
     assert check_fit(good, allow_partial=False) == ()
 
 
+def test_a_body_inside_a_wide_skirt_passes_and_one_that_sticks_out_does_not():
+    skirt = FitNumbers(keypoint_error_px=2.2, body_iou=0.6, lean_m=0.01, body_inside=0.98)
+    assert check_fit(skirt, allow_partial=False) == ()
+    for fault in ({"body_inside": 0.9}, {"keypoint_error_px": 4.5}, {"body_iou": 0.4}):
+        with pytest.raises(FitError, match="covers only"):
+            check_fit(replace(skirt, **fault), allow_partial=False)
+
+
 def test_a_face_is_bent_under_its_mesh(body, standing):
     spots = body.landmarks.mediapipe_face
     pixels, depth = standing.camera.project(spots.on(standing.posed.vertices))

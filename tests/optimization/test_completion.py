@@ -119,6 +119,47 @@ def test_shade_stays_in_front_and_stripes_go_round():
     assert found["fold"] > 0.5 * gap
 
 
+def test_narrow_stripes_go_round_sharp_and_a_tie_does_not():
+    """Every third 4-cm band is red all round; a green tie covers the middle of the front."""
+
+    def paint(rest, limb):
+        red = np.mod(np.floor(rest[:, 1:2] / 0.04), 3) == 0
+        striped = np.where(red, RED, BLUE)
+        return np.where(np.abs(rest[:, :1]) < 0.03, GREEN, striped)
+
+    surface, _, _ = person(
+        torso(), parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)), colors=paint
+    )
+    _, colors = complete(surface)
+    band = np.floor(surface.rest[:, 1] / 0.04)
+    inside = np.abs(np.mod(surface.rest[:, 1] / 0.04, 1) - 0.5) < 0.3
+    back = (surface.rest[:, 2] < -0.12) & (np.abs(surface.rest[:, 1]) < 0.35) & inside
+    for rows, color in ((band % 3 == 0, RED), (band % 3 != 0, BLUE)):
+        assert np.abs(colors[back & rows] - color).mean() < 0.12
+
+
+def test_a_forehead_taken_for_hair_does_not_colour_the_back_of_a_head():
+    """The lower half of what passes for hair has the face's colour, next to unseen hair."""
+    skin, dark = np.array([0.8, 0.6, 0.5]), np.array([0.15, 0.12, 0.1])
+    rest, normals, limb = tube(Limb.HEAD, low=0.3, high=0.6, radius=0.08)
+    labelled = rest[:, 1] > 0.45
+    color = np.where(rest[:, 1:2] > 0.52, dark, skin)
+    seen = normals[:, 2] > 0.42
+    surface = Surface(
+        rest=rest,
+        limb=limb,
+        hair_shell=np.zeros(len(rest), bool),
+        part=np.where(labelled, int(Part.HAIR), int(Part.SKIN)),
+        seen=seen,
+        copyable=seen,
+        color=np.where(seen[:, None], color, 0.5),
+    )
+    colors = complete_colors(surface)
+    back = (rest[:, 2] < 0) & (rest[:, 1] > 0.47)
+    assert np.abs(colors[back] - dark).max() < 0.1
+    assert np.array_equal(colors[seen], surface.color[seen])
+
+
 @pytest.mark.parametrize("blond", [False, True])
 def test_a_scalp_that_shows_through_does_not_lighten_the_back(blond):
     """A third of thin dark hair looks like skin; fair hair does all over, and stays fair."""
@@ -297,6 +338,20 @@ def test_the_jacket_goes_round_and_the_shirt_inside_does_not():
     surface, colors = complete(surface)
     back = surface.rest[:, 2] < 0
     assert np.abs(colors[back] - BLUE).max() < 0.1
+
+
+def test_an_open_jacket_that_hangs_to_one_side_goes_round_alone():
+    """The shirt inside reaches one side of the trunk; a stripe would reach both."""
+
+    def opened(rest, limb):
+        return np.where(rest[:, :1] < -0.05, (0.95, 0.95, 0.9), BLUE)
+
+    surface, _, _ = person(
+        torso(), parts=lambda rest, limb: np.full(len(rest), int(Part.UPPER)), colors=opened
+    )
+    surface, colors = complete(surface)
+    back = (surface.rest[:, 2] < -0.05) & (surface.rest[:, 0] > -0.1)
+    assert np.abs(colors[back] - BLUE).mean() < 0.12
 
 
 def test_colours_are_continuous_where_seen_meets_unseen():

@@ -32,11 +32,16 @@ def fingerprint(*values: Any) -> str:
 
 
 @cache
-def code_version() -> str:
-    """Hash every source file and native library of this package, as they are on disk."""
+def code_version(*folders: str) -> str:
+    """Hash the source files and native libraries of this package, as they are on disk.
+
+    Args:
+        folders: Only what is in these of its folders; none means all of it.
+    """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for path in sorted((*root.rglob("*.py"), *root.rglob("*.so"))):
+    roots = [root / folder for folder in folders] or [root]
+    for path in sorted(p for r in roots for end in ("*.py", "*.so") for p in r.rglob(end)):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -6,7 +6,7 @@ import scipy.sparse.linalg as spla
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from persona.optimization.head import head_twins, nearest_hair
+from persona.optimization.head import head_twins, looks_like_skin, nearest_hair
 from persona.optimization.limbs import MIRROR, Limb, along, front_plane
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
@@ -15,6 +15,12 @@ SLICE = 0.01
 """Length of a slice across a limb [m]."""
 SLICE_SIGMA = 2.5
 """How far a slice's colour reaches along the limb [slices]."""
+STRIPED = 0.045
+"""Mean difference between a slice and the mean around it from which cloth has stripes [sRGB]."""
+STRIPE_SIGMA = 0.5
+"""How far a slice's colour reaches where it has [slices]."""
+RIM_VOTERS = 3
+"""Seen Gaussians of a slice's rim on either side that say what goes round."""
 SEAM_LEAK = 0.08
 """Pull of a completed colour towards its own guess against its neighbours'; 2 cm of blending."""
 SEAM_NEIGHBORS = 6
@@ -39,10 +45,6 @@ COLLAR = 0.1
 """Half the width of the widest collar opening that stays in front [m]."""
 HEM_ROUNDS = 2
 """Votes after which a hem is straight."""
-LIKE_SKIN = 0.2
-"""Hair nearer than this to the face's colour may be scalp [sRGB]."""
-SOME_HAIR = 0.2
-"""Share of the hair that must differ from the face for the rest to be scalp [-]."""
 SHADE_SHARE = 0.7
 """How much of a slice's shade is taken away [-]."""
 SAME_HUE = (0.12, 0.3)
@@ -177,7 +179,8 @@ def _complete_group(
         return
     source = source[_main_cloth(surface, source, limb, part)]
     if part is Part.HAIR:
-        source = _without_scalp(surface, source)
+        hair = ~looks_like_skin(surface)[source]
+        source = source[hair] if hair.sum() >= ENOUGH / 2 else source
     if limb is Limb.HEAD and part is Part.SKIN:
         guess[target] = _face_colors(surface, source, target)
         return
@@ -194,20 +197,6 @@ def _complete_group(
     else:
         nearest = plane.query(front_plane(limb, surface.rest[target]))[1]
     detail[target] = np.clip(residual[nearest], -limit, limit)
-
-
-def _without_scalp(surface: Surface, source: np.ndarray) -> np.ndarray:
-    """Leave out what passes for hair and has the face's colour: the scalp under thin hair.
-
-    Blond hair may be as fair as skin; where little else is left, all of it is hair.
-    """
-    face = surface.seen & (surface.limb == Limb.HEAD) & (surface.part == Part.SKIN)
-    if not face.any():
-        return source
-    skin = np.median(surface.color[face], 0)
-    hair = np.abs(surface.color[source] - skin).max(1) > LIKE_SKIN
-    enough = hair.sum() >= max(ENOUGH / 2, SOME_HAIR * len(source))
-    return source[hair] if enough else source
 
 
 def _face_colors(surface: Surface, source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -258,12 +247,33 @@ def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) ->
         spread = np.abs(surface.color[source[rim]] - middle).max(1)
         reach = np.clip(2.0 * np.median(spread), 0.06, 0.18)
         keep |= here & (np.abs(surface.color[source] - middle).max(1) < reach)
+        keep |= here & _reaches_both_sides(surface, source, rim, reach)
     if keep.all() or keep.sum() <= 50:
         return everything
     # What borders on the inner layer is still shaded or mixed with it.
     strangers = cKDTree(surface.rest[source[~keep]])
     keep &= strangers.query(surface.rest[source])[0] > LAYER_BORDER
     return np.where(keep)[0] if keep.sum() > 50 else everything
+
+
+def _reaches_both_sides(
+    surface: Surface, source: np.ndarray, rim: np.ndarray, reach: float
+) -> np.ndarray:
+    """Tell what looks as both rims do at its own height, bool like ``source``: a stripe goes round.
+
+    A print, a tie and the shirt in an open jacket end before one of them.
+    """
+    side = np.sign(surface.rest[source, 0])
+    # Within a slice and the garment's own spread of colours, 1 in this space.
+    place = np.concatenate([surface.rest[source, 1:2] / SLICE, surface.color[source] / reach], 1)
+    alike = np.ones(len(source), bool)
+    for sign in (-1, 1):
+        beside = place[rim & (side == sign)]
+        if len(beside) < RIM_VOTERS:
+            return np.zeros(len(source), bool)
+        away, _ = cKDTree(beside).query(place, RIM_VOTERS, p=np.inf)
+        alike &= away[:, -1] <= 1
+    return alike
 
 
 def _shared_by_legs(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:
@@ -309,15 +319,23 @@ def _slices(surface: Surface, source: np.ndarray, limb: Limb) -> tuple[np.ndarra
             mass[bin_] = min(len(members), 40)
     if mass.sum() == 0:
         return np.median(surface.color[source], 0)[None], float(low)
-    smooth_mass = gaussian_filter1d(mass, SLICE_SIGMA, mode="nearest")
-    smooth = gaussian_filter1d(total * mass[:, None], SLICE_SIGMA, axis=0, mode="nearest")
+    table, smooth_mass = _smoothed(total, mass, SLICE_SIGMA)
+    rough = np.abs(total - table).max(1)
+    if np.average(rough, weights=mass) > STRIPED:
+        table, smooth_mass = _smoothed(total, mass, STRIPE_SIGMA)
     empty = smooth_mass < 1e-3
-    table = smooth / np.maximum(smooth_mass, 1e-6)[:, None]
     if empty.any():
         good = np.where(~empty)[0]
         for channel in range(3):
             table[:, channel] = np.interp(np.arange(bins), good, table[good, channel])
     return table, float(low)
+
+
+def _smoothed(total: np.ndarray, mass: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Average colours of neighbouring slices, weighted by what is seen of each."""
+    smooth_mass = gaussian_filter1d(mass, sigma, mode="nearest")
+    smooth = gaussian_filter1d(total * mass[:, None], sigma, axis=0, mode="nearest")
+    return smooth / np.maximum(smooth_mass, 1e-6)[:, None], smooth_mass
 
 
 def _without_shade(table: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -350,7 +368,9 @@ def _blend_seams(surface: Surface, guess: np.ndarray) -> np.ndarray:
     ids = cKDTree(place).query(place, SEAM_NEIGHBORS + 1)[1][:, 1:]
     a = np.repeat(np.arange(count), SEAM_NEIGHBORS)
     b = ids.ravel()
-    same = surface.part[a] == surface.part[b]
+    # The forehead that shows through thin hair does not go on over the back of the head.
+    scalp = looks_like_skin(surface)
+    same = (surface.part[a] == surface.part[b]) & ~(scalp[a] | scalp[b])
     a, b = a[same], b[same]
     graph = sp.csr_matrix((np.ones(len(a)), (a, b)), (count, count))
     graph = graph.maximum(graph.T)

@@ -28,6 +28,10 @@ TWIN = 0.012
 """A place on one half of a head is the other half's twin within this distance [m]."""
 HEAD_VOTERS = 24
 """Seen Gaussians that decide together what an unseen one beside them shows."""
+CROWN = 0.35
+"""Share of the seen hair, from the top, that is hair for certain [-]."""
+LIKE_SKIN = 0.15
+"""Hair that differs less from the face in every channel cannot be told from scalp [sRGB]."""
 FOLD = 0.012
 """Width of the columns in which the hairline is looked up [m]."""
 
@@ -107,6 +111,29 @@ def head_parts(surface: Surface, ears: Ears, *, under_hair: np.ndarray) -> np.nd
         mine, twin = head_twins(surface, np.where(unknown)[0], known)
         part[mine] = part[twin]
     return part
+
+
+def looks_like_skin(surface: Surface) -> np.ndarray:
+    """Find seen Gaussians that pass for hair and show scalp or forehead, bool (n,).
+
+    Thin hair, a fringe and a hairline that was taken too low have the face's colour between the
+    strands. What is nearer to the face's colour than to the crown's is skin; hair as fair as skin
+    is hair, all of it.
+    """
+    hair = surface.seen & (surface.part == Part.HAIR) & (surface.limb == Limb.HEAD)
+    face = surface.seen & (surface.part == Part.SKIN) & (surface.limb == Limb.HEAD)
+    found = np.zeros(len(hair), bool)
+    if not hair.any() or not face.any():
+        return found
+    height = surface.rest[:, 1]
+    top = hair & (height >= np.quantile(height[hair], 1 - CROWN))
+    skin = np.median(surface.color[face], 0)
+    # Half of what is on top may still be forehead.
+    unlike = np.linalg.norm(surface.color - skin, axis=1)
+    crown = np.median(surface.color[top & (unlike >= np.median(unlike[top]))], 0)
+    if np.abs(crown - skin).max() < LIKE_SKIN:
+        return found
+    return hair & (unlike < np.linalg.norm(surface.color - crown, axis=1))
 
 
 def head_twins(

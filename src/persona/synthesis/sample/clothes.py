@@ -48,7 +48,7 @@ def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, "
     fields = {
         "top": _top_field(figure, look, figure.rest, figure.vertices),
         "bottom": skirt_field(figure) if skirted else _bottom_field(figure, figure.rest),
-        "shoes": _shoe_field(figure, figure.rest),
+        "shoes": shoe_field(figure, figure.rest),
     }
     # However low a chin hangs, no cloth grows on it.
     head = figure.weights[:, [JOINT_IDS["head"], JOINT_IDS["jaw"]]].sum(1) > HEAD_SHARE
@@ -56,7 +56,7 @@ def dress(figure: Figure, look: SampleLook) -> tuple[list[Mesh], Bool[ndarray, "
     garments = [
         _top(figure, look, fields["top"]),
         skirt(figure, look) if skirted else _bottom(figure, look, fields["bottom"]),
-        *_shoes(figure, fields["shoes"]),
+        *shoes(figure, fields["shoes"]),
     ]
     hidden = (fields["top"] > 0.012) | (fields["bottom"] > 0.012) | (fields["shoes"] > 0.012)
     return garments, hidden
@@ -105,7 +105,8 @@ def _bottom_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray,
     return np.minimum(waist, cuff)
 
 
-def _shoe_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
+def shoe_field(figure: Figure, rest: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
+    """Distance inside the edge of the trainers [m]."""
     heights = _heights(figure)
     collar = heights["ankle"] - 0.010 - rest[:, 1]
     # Lower at the instep's opening than at the heel, as trainers are cut.
@@ -239,7 +240,7 @@ def _straightened(figure: Figure, start: Float[ndarray, "n 3"], side: str) -> Fl
     return start + outward / np.maximum(radius, 1e-6)[:, None] * grow[:, None]
 
 
-def _shoes(figure: Figure, field: Float[ndarray, " n"]) -> list[Mesh]:
+def shoes(figure: Figure, field: Float[ndarray, " n"]) -> list[Mesh]:
     """Round the feet into trainers: an upper that bridges the toes, on a sole."""
     faces = figure.faces[(field[figure.faces] > -CONTEXT).all(1)]
     used, faces = np.unique(faces, return_inverse=True)
@@ -253,7 +254,7 @@ def _shoes(figure: Figure, field: Float[ndarray, " n"]) -> list[Mesh]:
             points = np.where(free[:, None], mean @ points, points)
     points[:, 1] = np.maximum(points[:, 1], 0.5 * SOLE_HEIGHT)
     mesh = midpoint_subdivided(plain_mesh("shoes", points, figure.rest[used], faces))
-    upper = _finished(mesh, _shoe_field(figure, mesh.rest))
+    upper = _finished(mesh, shoe_field(figure, mesh.rest))
     return [upper, *(_sole(upper, side) for side in (-1, 1))]
 
 

@@ -19,6 +19,8 @@ STRAND_WIDTH = 0.0011
 """Of a drawn hair [m]; about one pixel before the picture is averaged down."""
 SEGMENTS = 14
 """Straight pieces of a hair."""
+TIP = 0.35
+"""Width of a hair at its end, of that at its root [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +60,13 @@ class _Head:
         return (rest @ self.rotation.T + self.shift).astype(np.float32)
 
 
-def grow_hair(figure: Figure, look: SampleLook) -> list[Mesh]:
-    """Make the cap and the strands of a style, in the pose of the figure."""
+def grow_hair(figure: Figure, look: SampleLook, *, count: int = STRAND_COUNT) -> list[Mesh]:
+    """Make the cap and ``count`` strands of a style, in the pose of the figure.
+
+    Fewer strands are wider, so that they cover the head as well.
+    """
     head = _find_head(figure)
-    return [_cap(figure, look, head), _strands(figure, look, head)]
+    return [_cap(figure, look, head), _strands(figure, look, head, count)]
 
 
 def scalp_field(figure: Figure, rest: Float[ndarray, "n 3"], *, seed: int) -> Float[ndarray, " n"]:
@@ -119,7 +124,7 @@ def _hairy(figure: Figure) -> Bool[ndarray, " n"]:
 
 
 def _roots(
-    figure: Figure, look: SampleLook, rng: np.random.Generator
+    figure: Figure, look: SampleLook, rng: np.random.Generator, count: int
 ) -> tuple[Float[ndarray, "s 3"], Float[ndarray, "s 3"]]:
     """Pick places on the scalp by area, with the normals there (T-pose)."""
     field = scalp_field(figure, figure.rest, seed=look.seed + 31)
@@ -128,8 +133,8 @@ def _roots(
     a, b, c = (figure.rest[faces[:, k]] for k in range(3))
     cross = np.cross(b - a, c - a)
     area = np.linalg.norm(cross, axis=1)
-    pick = rng.choice(len(faces), STRAND_COUNT, p=area / area.sum())
-    u, v = rng.random((2, STRAND_COUNT))
+    pick = rng.choice(len(faces), count, p=area / area.sum())
+    u, v = rng.random((2, count))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
     points = a[pick] + u[:, None] * (b - a)[pick] + v[:, None] * (c - a)[pick]
     return points, cross[pick] / area[pick][:, None]
@@ -156,10 +161,10 @@ def _combing(points: Float[ndarray, "s 3"], head: _Head, style: _Style) -> Float
     return flow
 
 
-def _strands(figure: Figure, look: SampleLook, head: _Head) -> Mesh:
+def _strands(figure: Figure, look: SampleLook, head: _Head, count: int) -> Mesh:
     rng = np.random.default_rng(look.seed + 32)
     style = STYLES[look.hair_style]
-    roots, normals = _roots(figure, look, rng)
+    roots, normals = _roots(figure, look, rng, count)
     solid = (figure.weights[:, JOINT_IDS["head"]] > 0.3) & ~figure.eyeballs & ~figure.mouth_inside
     solid &= ~figure.ears
     near_body = solid | (figure.rest[:, 1] > figure.rest_joints[JOINT_IDS["spine3"], 1])
@@ -167,12 +172,10 @@ def _strands(figure: Figure, look: SampleLook, head: _Head) -> Mesh:
     skin, skin_normals = figure.rest[near_body], _rest_normals(figure)[near_body]
     edge = np.clip(scalp_field(figure, roots, seed=look.seed + 31) / 0.02, 0.35, 1)
     length = (
-        style.length
-        * rng.uniform(0.8, 1.05, STRAND_COUNT)
-        * (edge if look.hair_style == "short" else 1.0)
+        style.length * rng.uniform(0.8, 1.05, count) * (edge if look.hair_style == "short" else 1.0)
     )
     clump = np.stack([gradient_noise(roots * 45, seed=look.seed + 33 + k) for k in range(3)], 1)
-    stray = rng.normal(size=(STRAND_COUNT, 3)) * style.jitter
+    stray = rng.normal(size=(count, 3)) * style.jitter
     points, path = roots.copy(), [roots]
     heading = normals * 0.8
     for k in range(SEGMENTS):
@@ -190,13 +193,15 @@ def _strands(figure: Figure, look: SampleLook, head: _Head) -> Mesh:
         _, nearest = tree.query(points)
         away = np.einsum("ij,ij->i", points - skin[nearest], skin_normals[nearest])
         rise = style.lift * edge * (0.40 + 0.60 * np.sin(np.pi * min(share, 0.5)))
-        rise = rise * rng.uniform(0.75, 1.1, STRAND_COUNT) if k == 0 else rise
+        rise = rise * rng.uniform(0.75, 1.1, count) if k == 0 else rise
         # Hair lies in a layer: not in the skin, and near the skull not far off it either.
         near = smoothstep(0.075, 0.035, np.linalg.norm(points - skin[nearest], axis=1))
         lift = np.maximum(rise - away, 0) - 0.8 * near * np.maximum(away - 1.35 * rise, 0)
         points = points + skin_normals[nearest] * lift[:, None]
         path.append(points)
-    return _ribbons(np.stack(path, 1), rng, head)
+    return _ribbons(
+        np.stack(path, 1), rng, head, width=STRAND_WIDTH * np.sqrt(STRAND_COUNT / count)
+    )
 
 
 def _rest_normals(figure: Figure) -> Float[ndarray, "n 3"]:
@@ -205,7 +210,9 @@ def _rest_normals(figure: Figure) -> Float[ndarray, "n 3"]:
     return vertex_normals(figure.rest, figure.faces)
 
 
-def _ribbons(path: Float[ndarray, "s k 3"], rng: np.random.Generator, head: _Head) -> Mesh:
+def _ribbons(
+    path: Float[ndarray, "s k 3"], rng: np.random.Generator, head: _Head, *, width: float
+) -> Mesh:
     """Give every strand a width across the view, which is along -z, narrowing to its tip."""
     count, knots, _ = path.shape
     posed = head.posed(path.reshape(-1, 3)).reshape(path.shape)
@@ -213,7 +220,7 @@ def _ribbons(path: Float[ndarray, "s k 3"], rng: np.random.Generator, head: _Hea
     tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-9)
     across = np.cross(tangents, np.array([0.0, 0.0, 1.0]))
     across /= np.maximum(np.linalg.norm(across, axis=2, keepdims=True), 1e-6)
-    taper = STRAND_WIDTH * np.linspace(1.0, 0.35, knots)[None, :, None]
+    taper = width * np.linspace(1.0, TIP, knots)[None, :, None]
     sides = np.stack([posed - 0.5 * taper * across, posed + 0.5 * taper * across], 2)
     base = np.arange(count * knots).reshape(count, knots)[:, :-1].ravel() * 2
     faces: Int[ndarray, "f 3"] = np.concatenate(

@@ -13,6 +13,10 @@ SHADOW_CELL = 0.008
 """Cell of the depth maps that lights see the scene through [m]."""
 SHADOW_BIAS = 0.020
 """A point this close behind the nearest one is still lit [m]."""
+GRAZING = 0.05
+"""What a lamp counts that a surface does not face, of one that it does."""
+FLOOR_SHADOWS = {"key": 0.30, "fill": 0.06, "dome": 0.52}
+"""How dark the shadow of each soft box is on the floor; a rim's falls towards the camera."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,32 +64,44 @@ def visibility(
     points: Float[ndarray, "n 3"],
     blockers: Float[ndarray, "m 3"],
     directions: Float[ndarray, "r 3"],
+    normals: Float[ndarray, "n 3"] | None = None,
 ) -> Float[ndarray, " n"]:
     """Say which share of the lamps each point sees past a cloud of blocking points.
 
     Each lamp looks at the scene through a coarse depth map; what lies deeper than its
-    `SHADOW_BIAS` is in shadow. Many lamps turn the hard edges into penumbras.
+    `SHADOW_BIAS` is in shadow. Many lamps turn the hard edges into penumbras. Where normals are
+    given, a lamp counts as much as the surface faces it: grazing light sees every coarse cell as a
+    step.
     """
     seen = np.zeros(len(points), np.float32)
+    total = np.zeros(len(points), np.float32)
     points, blockers = points.astype(np.float32), blockers.astype(np.float32)
     for way in directions.astype(np.float32):
         right = np.cross([0.0, 1.0, 0.0] if abs(way[1]) < 0.95 else [1.0, 0.0, 0.0], way)
         right /= np.linalg.norm(right)
         frame = np.stack([right, np.cross(way, right)], 1).astype(np.float32)
-        flat = blockers @ frame
-        low = flat.min(0) - 3 * SHADOW_CELL
-        size = np.ceil((flat.max(0) - low) / SHADOW_CELL).astype(int) + 4
-        cell = ((flat - low) / SHADOW_CELL).astype(int)
-        nearest = np.full(size, -np.inf, np.float32)
-        np.maximum.at(nearest, (cell[:, 0], cell[:, 1]), (blockers @ way).astype(np.float32))
+        # A row for each axis: NumPy is slow along the short axis of tall arrays.
+        across, up = frame.T @ blockers.T
+        low = np.array([across.min(), up.min()]) - 3 * SHADOW_CELL
+        high = np.array([across.max(), up.max()])
+        size = np.ceil((high - low) / SHADOW_CELL).astype(int) + 4
+        cell = ((across - low[0]) / SHADOW_CELL).astype(int) * size[1]
+        cell += ((up - low[1]) / SHADOW_CELL).astype(int)
+        nearest = np.full(size.prod(), -np.inf, np.float32)
+        np.maximum.at(nearest, cell, (blockers @ way).astype(np.float32))
         # Close the pinholes between sparse points.
-        nearest = -minimum_filter(-nearest, 3)
-        at = np.floor((points @ frame - low) / SHADOW_CELL).astype(int)
-        inside = ((at >= 0) & (at < size)).all(1)
-        at = np.clip(at, 0, size - 1)
-        blocked = nearest[at[:, 0], at[:, 1]] - points @ way > SHADOW_BIAS
-        seen += ~(blocked & inside)
-    return seen / len(directions)
+        nearest = -minimum_filter(-nearest.reshape(size), 3)
+        right, above = (
+            np.floor((row - start) / SHADOW_CELL).astype(int)
+            for row, start in zip(frame.T @ points.T, low, strict=True)
+        )
+        inside = (right >= 0) & (right < size[0]) & (above >= 0) & (above < size[1])
+        there = nearest[right.clip(0, size[0] - 1), above.clip(0, size[1] - 1)]
+        blocked = there - points @ way > SHADOW_BIAS
+        weight = 1.0 if normals is None else np.maximum(normals @ way, 0) + GRAZING
+        seen += weight * ~(blocked & inside)
+        total += weight
+    return seen / total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +117,7 @@ class Surface:
     view: Float[ndarray, "p 3"]
     """Unit, towards the camera."""
     lit: Float[ndarray, "p k"]
-    """Share of each soft box in `STUDIO` that is visible."""
+    """Share of each soft box that is visible."""
     translucency: Float[ndarray, " p"]
     """How much light bleeds around the terminator: 1 for skin."""
     gloss: Float[ndarray, " p"]
@@ -118,8 +134,12 @@ CLOTH_WRAP = 0.06
 """The same for everything else: fuzz."""
 
 
-def shade(surface: Surface) -> Float[ndarray, "p 3"]:
+def shade(surface: Surface, boxes: tuple[SoftBox, ...] = STUDIO) -> Float[ndarray, "p 3"]:
     """Light the visible surface.
+
+    Args:
+        surface: What the camera sees.
+        boxes: The lamps that `Surface.lit` counts.
 
     Returns:
         Linear radiance; white paper facing the key is about 1.
@@ -129,7 +149,7 @@ def shade(surface: Surface) -> Float[ndarray, "p 3"]:
     total += BOUNCE * albedo  # what the pale room throws into every shadow
     threads = np.linalg.norm(surface.tangents, axis=1) > 0.5
     wrap = CLOTH_WRAP + surface.translucency[:, None] * BLEED
-    for k, box in enumerate(STUDIO):
+    for k, box in enumerate(boxes):
         way = np.asarray(box.direction) / np.linalg.norm(box.direction)
         seen = surface.lit[:, k : k + 1]
         cosine = (surface.normals @ way)[:, None]
@@ -176,6 +196,8 @@ def backdrop(
     on_floor: ndarray,
     blockers: Float[ndarray, "m 3"],
     rng: np.random.Generator,
+    boxes: tuple[SoftBox, ...] = STUDIO,
+    tint: tuple[float, float, float] = (1.0, 0.995, 0.985),
 ) -> Float[ndarray, "h w 3"]:
     """Draw a pale paper roll that runs into the floor, with the person's shadow on it.
 
@@ -186,17 +208,19 @@ def backdrop(
         on_floor: Whether it does, close enough to matter.
         blockers: Points of the person.
         rng: For the lamps.
+        boxes: The lamps.
+        tint: Colour of the paper, linear, white about 1.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     glow = np.exp(-(((x / width - 0.46) / 0.75) ** 2) - ((y / height - 0.42) / 0.85) ** 2)
-    paper = (0.62 + 0.14 * glow)[..., None] * np.array([1.0, 0.995, 0.985])
+    paper = (0.62 + 0.14 * glow)[..., None] * np.array(tint)
     places = floor[on_floor]
     shadow = np.ones(len(places))
     # Far behind, the roll of paper has left the floor.
     end = float(places[:, 2].min())
     fade = smoothstep(end, 0.4 * end, places[:, 2])
-    for box, weight in zip(STUDIO, (0.30, 0.06, 0.0, 0.52), strict=True):
-        if weight:
+    for box in boxes:
+        if weight := FLOOR_SHADOWS.get(box.name):
             seen = visibility(places, blockers, lamp_directions(box, rng))
             shadow -= weight * fade * (1 - seen)
     dark = np.ones((height, width), np.float32)

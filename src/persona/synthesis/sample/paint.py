@@ -264,3 +264,33 @@ def paint_strands(
     lock = gradient_noise(rest * 40, seed=look.seed + 63)
     tone = 0.85 + 0.35 * free + 0.20 * lock
     return np.clip(np.asarray(look.hair) * tone[:, None], 0, 1)
+
+
+def painted(
+    material: str,
+    figure: Figure,
+    look: SampleLook,
+    rest: Float[ndarray, "p 3"],
+    points: Float[ndarray, "p 3"],
+    free: Float[ndarray, " p"],
+) -> Float[ndarray, "p 3"]:
+    """Colour places of a material, given in T-pose and posed [m]."""
+    if material == "skin":
+        return paint_skin(figure, look, rest)
+    if material == "eyes":
+        return paint_eyes(figure, look, rest)
+    if material == "mouth":
+        return np.broadcast_to(np.array([0.55, 0.25, 0.24]), rest.shape)
+    if material == "top":
+        return paint_top(figure, look, rest, points[:, 1])
+    if material == "bottom" and look.lower == "skirt":
+        return paint_skirt(figure, look, rest, points[:, 1])
+    if material == "bottom":
+        return paint_bottom(figure, look, rest)
+    if material == "shoes":
+        return paint_shoes(figure, look, rest, points[:, 1])
+    if material == "soles":
+        return paint_soles(points[:, 1])
+    if material == "hair":
+        return np.broadcast_to(np.asarray(look.hair) * 0.75, rest.shape)
+    return paint_strands(look, rest, free)

@@ -19,6 +19,7 @@ from persona.synthesis.sample.hair import grow_hair
 from persona.synthesis.sample.light import backdrop, grain, to_srgb
 from persona.synthesis.sample.look import LowerWear, SampleLook, choose_look
 from persona.synthesis.sample.mesh import Mesh, plain_mesh, vertex_normals
+from persona.synthesis.sample.paint import painted
 from persona.synthesis.sample.photograph import floor_points, photograph, portrait_camera
 
 DEFAULT_SEED = 11
@@ -73,7 +74,11 @@ def draw_figure(figure: Figure, look: SampleLook, *, height: int) -> Image:
     meshes = [*_bare(figure, hidden), *garments, *grow_hair(figure, look)]
     camera = portrait_camera(figure, height=height * SUPERSAMPLING)
     solid = np.concatenate([m.vertices for m in meshes if m.material != "strands"])
-    linear, cover = photograph(figure, look, meshes, solid, camera, rng)
+
+    def paint(mesh: int, rest: ndarray, points: ndarray, free: ndarray) -> ndarray:
+        return painted(meshes[mesh].material, figure, look, rest, points, free)
+
+    seen = photograph(meshes, solid, camera, rng, paint=paint, head=figure.face_center)
     floor, on_floor = floor_points(camera)
     small = (camera.height // SUPERSAMPLING, camera.width // SUPERSAMPLING)
     step = SUPERSAMPLING
@@ -85,15 +90,16 @@ def draw_figure(figure: Figure, look: SampleLook, *, height: int) -> Image:
         blockers=solid,
         rng=rng,
     )
-    cover = _averaged(cover[..., None].astype(np.float32))
-    color = _averaged(to_srgb(linear) ** 2.0) ** 0.5  # near-linear light, without harsh edges
+    cover = averaged(seen.cover[..., None].astype(np.float32))
+    color = averaged(to_srgb(seen.linear) ** 2.0) ** 0.5  # near-linear light, without harsh edges
     color = np.where(cover > 0, color / np.sqrt(np.maximum(cover, 1e-6)), 0)
     picture = cover * color + (1 - cover) * to_srgb(paper)
     picture = picture + grain(*small, rng)
     return torch.from_numpy(np.clip(picture, 0, 1).astype(np.float32))
 
 
-def _averaged(image: Float[ndarray, "h w c"]) -> Float[ndarray, "h2 w2 c"]:
+def averaged(image: Float[ndarray, "h w c"]) -> Float[ndarray, "h2 w2 c"]:
+    """Halve a picture: the mean of `SUPERSAMPLING` pixels each way."""
     h, w, c = image.shape
     s = SUPERSAMPLING
     return image.reshape(h // s, s, w // s, s, c).mean((1, 3))

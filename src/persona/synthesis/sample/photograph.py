@@ -1,5 +1,8 @@
 """Photograph the dressed figure: camera, visible surface, its light, linear colours."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -11,24 +14,14 @@ from persona.kernels.mesh import rasterize_mesh
 from persona.synthesis.sample.figure import Figure
 from persona.synthesis.sample.light import (
     STUDIO,
+    SoftBox,
     Surface,
     fresnel,
     lamp_directions,
     shade,
     visibility,
 )
-from persona.synthesis.sample.look import SampleLook
 from persona.synthesis.sample.mesh import Mesh, vertex_normals
-from persona.synthesis.sample.paint import (
-    paint_bottom,
-    paint_eyes,
-    paint_shoes,
-    paint_skin,
-    paint_skirt,
-    paint_soles,
-    paint_strands,
-    paint_top,
-)
 
 DISTANCE = 5.2
 """From the camera to the person [m]: a short telephoto lens, as for portraits."""
@@ -72,18 +65,49 @@ def portrait_camera(figure: Figure, *, height: int) -> Camera:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What the camera saw of the person."""
+
+    linear: Float[ndarray, "h w 3"]
+    """Radiance; 0 where nobody is."""
+    cover: Bool[ndarray, "h w"]
+    """Which pixels show the person."""
+    albedo: Float[ndarray, "h w 3"]
+    """Colour in plain white light, sRGB; 0 where nobody is."""
+    normal: Float[ndarray, "h w 3"]
+    """Unit, world frame, towards the camera's side; 0 where nobody is."""
+
+
+Paint = Callable[
+    [int, Float[ndarray, "p 3"], Float[ndarray, "p 3"], Float[ndarray, " p"]],
+    Float[ndarray, "p 3"],
+]
+"""Colours places of a mesh, sRGB: which mesh, places in T-pose and posed [m], free numbers."""
+
+
 def photograph(
-    figure: Figure,
-    look: SampleLook,
     meshes: list[Mesh],
     solid: Float[ndarray, "m 3"],
     camera: Camera,
     rng: np.random.Generator,
-) -> tuple[Float[ndarray, "h w 3"], Bool[ndarray, "h w"]]:
-    """Draw all meshes under the studio's light.
+    *,
+    paint: Paint,
+    head: Float[ndarray, " 3"],
+    boxes: tuple[SoftBox, ...] = STUDIO,
+    lit_every: Mapping[str, int] = LIT_EVERY,
+) -> Picture:
+    """Draw all meshes under a studio's light.
 
-    Returns:
-        Linear radiance, and which pixels show the person.
+    Args:
+        meshes: What is seen, every one of a material of `GLOSS`.
+        solid: Points that throw shadows [m].
+        camera: Who looks.
+        rng: For the lamps.
+        paint: Colours them.
+        head: Middle of the head [m]: hairs are shaded like the head below them.
+        boxes: The lamps.
+        lit_every: Material -> one vertex in so many is asked for its light.
     """
     offsets = np.cumsum([0, *(len(m.vertices) for m in meshes)])
     vertices = np.concatenate([m.vertices for m in meshes])
@@ -100,21 +124,24 @@ def photograph(
     def at_pixels(values: Float[ndarray, "n c"]) -> Float[ndarray, "p c"]:
         return np.einsum("pk,pkc->pc", weights, values[corners])
 
-    normals = np.concatenate([_shading_normals(m, figure) for m in meshes])
+    normals = np.concatenate([_shading_normals(m, head) for m in meshes])
     points = at_pixels(vertices)
     eye = camera.position.numpy()
     view = (eye - points) / np.linalg.norm(eye - points, axis=1, keepdims=True)
     facing = at_pixels(normals)
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
-    lit = _lit(meshes, vertices + 0.004 * normals, solid, rng)
+    material = owner[face_ids]
+    threads = np.array([m.material == "strands" for m in meshes])[material]
+    inside = _seen_from_behind(pixels.numpy()[corners]) & ~threads
+    facing = np.where(inside[:, None], -facing, facing)
+    lit = _lit(meshes, vertices + 0.004 * normals, normals, solid, rng, boxes, lit_every)
     rest = at_pixels(np.concatenate([m.rest for m in meshes]))
     free = at_pixels(np.concatenate([m.shade for m in meshes])[:, None])[:, 0]
-    material = owner[face_ids]
     albedo = np.zeros_like(points)
     optics = np.zeros((len(points), 3), np.float32)
     for k, mesh in enumerate(meshes):
         here = material == k
-        albedo[here] = _painted(mesh.material, figure, look, rest[here], points[here], free[here])
+        albedo[here] = paint(k, rest[here], points[here], free[here])
         optics[here] = GLOSS[mesh.material]
     surface = Surface(
         albedo=albedo,
@@ -126,17 +153,35 @@ def photograph(
         sharpness=optics[:, 1],
         translucency=optics[:, 2],
     )
-    image = np.zeros((camera.height * camera.width, 3), np.float32)
-    image[cover] = shade(surface)
-    size = (camera.height, camera.width)
-    return image.reshape(*size, 3), cover.reshape(size)
+
+    def as_image(values: Float[ndarray, "p 3"]) -> Float[ndarray, "h w 3"]:
+        image = np.zeros((len(cover), 3), np.float32)
+        image[cover] = values
+        return image.reshape(camera.height, camera.width, 3)
+
+    return Picture(
+        linear=as_image(shade(surface, boxes)),
+        cover=cover.reshape(camera.height, camera.width),
+        albedo=as_image(albedo),
+        normal=as_image(facing),
+    )
+
+
+def _seen_from_behind(corners: Float[ndarray, "p 3 2"]) -> Bool[ndarray, " p"]:
+    """Tell which triangles turn their inner side to the camera: cloth seen through its hem."""
+    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    # Counter-clockwise from outside is clockwise where y points down.
+    return ax * by - ay * bx > 0
 
 
 def _lit(
     meshes: list[Mesh],
     points: Float[ndarray, "n 3"],
+    normals: Float[ndarray, "n 3"],
     solid: Float[ndarray, "m 3"],
     rng: np.random.Generator,
+    boxes: tuple[SoftBox, ...],
+    lit_every: Mapping[str, int],
 ) -> Float[ndarray, "n k"]:
     """Say how much of each soft box every vertex sees.
 
@@ -144,10 +189,12 @@ def _lit(
     ones of their mesh.
     """
     starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
-    steps = [LIT_EVERY.get(mesh.material, 1) for mesh in meshes]
+    steps = [lit_every.get(mesh.material, 1) for mesh in meshes]
     asked = [np.arange(a, b, k) for a, b, k in zip(starts, starts[1:], steps, strict=False)]
-    chosen = points[np.concatenate(asked)]
-    lit = np.stack([visibility(chosen, solid, lamp_directions(box, rng)) for box in STUDIO], 1)
+    chosen = np.concatenate(asked)
+    lamps = [lamp_directions(box, rng) for box in boxes]
+    seen = (points[chosen], solid)
+    lit = np.stack([visibility(*seen, lamp, normals[chosen]) for lamp in lamps], 1)
     everywhere = []
     for ids, a, b in zip(asked, starts, starts[1:], strict=False):
         known, lit = lit[: len(ids)], lit[len(ids) :]
@@ -158,45 +205,15 @@ def _lit(
     return np.concatenate(everywhere)
 
 
-def _shading_normals(mesh: Mesh, figure: Figure) -> Float[ndarray, "n 3"]:
+def _shading_normals(mesh: Mesh, head: Float[ndarray, " 3"]) -> Float[ndarray, "n 3"]:
     """Give normals to light by; hairs take the shape of the head below them."""
     if mesh.material != "strands":
         return vertex_normals(mesh.vertices, mesh.faces)
-    center = figure.face_center
-    away = mesh.vertices - center
+    away = mesh.vertices - head
     away = away / np.linalg.norm(away, axis=1, keepdims=True)
     along = np.einsum("ij,ij->i", away, mesh.tangents)[:, None]
     across = away - 0.7 * along * mesh.tangents
     return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
-
-
-def _painted(
-    material: str,
-    figure: Figure,
-    look: SampleLook,
-    rest: Float[ndarray, "p 3"],
-    points: Float[ndarray, "p 3"],
-    free: Float[ndarray, " p"],
-) -> Float[ndarray, "p 3"]:
-    if material == "skin":
-        return paint_skin(figure, look, rest)
-    if material == "eyes":
-        return paint_eyes(figure, look, rest)
-    if material == "mouth":
-        return np.broadcast_to(np.array([0.55, 0.25, 0.24]), rest.shape)
-    if material == "top":
-        return paint_top(figure, look, rest, points[:, 1])
-    if material == "bottom" and look.lower == "skirt":
-        return paint_skirt(figure, look, rest, points[:, 1])
-    if material == "bottom":
-        return paint_bottom(figure, look, rest)
-    if material == "shoes":
-        return paint_shoes(figure, look, rest, points[:, 1])
-    if material == "soles":
-        return paint_soles(points[:, 1])
-    if material == "hair":
-        return np.broadcast_to(np.asarray(look.hair) * 0.75, rest.shape)
-    return paint_strands(look, rest, free)
 
 
 def floor_points(camera: Camera) -> tuple[Float[ndarray, "h w 3"], Bool[ndarray, "h w"]]:
