@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from persona.core.errors import FileFormatError, InputError, MissingPartError
-from persona.core.weights import ENTRIES, local_folders, matching, verify_weights, weights_path
+from persona.core.weights import ENTRIES, matching, verify_weights, weights_path
 from persona.core.weights_fetch import fetch_weights
 
 NAME = "mimicmotion-1.1"
@@ -115,9 +115,3 @@ def test_terms_offline_and_climbing_names_are_refused(hub, tmp_path):
     hub["more"] = [{"type": "file", "path": "../../evil", "size": 1}]
     with pytest.raises(FileFormatError, match="outside"):
         fetch_weights(NAME, out=tmp_path, hub=hub["url"])
-
-
-def test_local_folders_are_named_on_the_command_line(tmp_path):
-    assert local_folders((f"{NAME}={tmp_path}",)) == {NAME: tmp_path}
-    with pytest.raises(InputError, match="takes the name"):
-        local_folders((NAME,))

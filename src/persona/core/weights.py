@@ -54,9 +54,6 @@ class WeightEntry:
         return f"{HUB}/{self.repository}"
 
 
-_TRANSFORMER: Final = ("config.json", "model.safetensors")
-_APACHE: Final = {"license": "Apache-2.0", "allows": "any use, commercial included"}
-
 ENTRIES: Final[dict[str, WeightEntry]] = {
     entry.name: entry
     for entry in (
@@ -82,43 +79,7 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             gigabytes=3.1,
             license="Apache-2.0, trained from SVD-XT 1.1, whose terms go with it",
             allows=_SVD_ALLOWS,
-            purpose="a person in a photo moves: --generator mimicmotion",
-        ),
-        WeightEntry(
-            name="wan-animate",
-            repository="Wan-AI/Wan2.2-Animate-14B-Diffusers",
-            patterns=("*.json", "*.safetensors", "tokenizer/*"),
-            needed=("model_index.json", "transformer/config.json"),
-            gigabytes=80.0,
-            purpose="a person in a photo moves, the licence-clean choice: --generator wan-animate",
-            **_APACHE,
-        ),
-        WeightEntry(
-            name="vitpose",
-            repository="usyd-community/vitpose-base-simple",
-            patterns=_TRANSFORMER,
-            needed=_TRANSFORMER,
-            gigabytes=0.4,
-            purpose="keypoints of generated frames",
-            **_APACHE,
-        ),
-        WeightEntry(
-            name="depth-anything",
-            repository="depth-anything/Depth-Anything-V2-Small-hf",
-            patterns=_TRANSFORMER,
-            needed=_TRANSFORMER,
-            gigabytes=0.1,
-            purpose="depth of generated frames",
-            **_APACHE,
-        ),
-        WeightEntry(
-            name="swin2sr",
-            repository="caidas/swin2SR-classical-sr-x4-64",
-            patterns=_TRANSFORMER,
-            needed=_TRANSFORMER,
-            gigabytes=0.1,
-            purpose="four times as many pixels for the face patch",
-            **_APACHE,
+            purpose="a person in a photo moves (synthesis.diffusion.MimicMotion)",
         ),
     )
 }
@@ -166,28 +127,9 @@ def weights_path(name: str, given: Path | None = None) -> Path:
             f"the weights {name} are not in {folder}: {', '.join(absent)} missing",
             why=f"they are needed for: {wanted.purpose}; nothing is fetched unasked",
             fix=f"persona weights fetch {name}   (about {wanted.gigabytes:g} GB, {wanted.license}),"
-            f" or name your own folder: --weights {name}=FOLDER",
+            f" or set {FOLDER_VARIABLE} to a folder that holds yours in {name}/",
         )
     return folder
-
-
-def local_folders(words: tuple[str, ...]) -> dict[str, Path]:
-    """Read ``NAME=FOLDER`` words.
-
-    Raises:
-        InputError: A word has another form, or names no weights.
-    """
-    found = {}
-    for word in words:
-        name, equals, folder = word.partition("=")
-        if not equals or not folder:
-            raise InputError(
-                f"--weights was given {word!r}",
-                why="it takes the name of weights and the folder they are in",
-                fix="write --weights mimicmotion-1.1=/data/mimicmotion",
-            )
-        found[entry(name).name] = Path(folder)
-    return found
 
 
 def matching(wanted: WeightEntry, names: list[str]) -> list[str]:

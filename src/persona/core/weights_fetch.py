@@ -92,7 +92,7 @@ def _listed(wanted: WeightEntry, hub: str) -> dict[str, dict[str, Any]]:
         raise FileFormatError(
             f"{wanted.address} has no {', '.join(sorted(set(wanted.needed) - set(names)))}",
             why="its layout is another than the published one",
-            fix="name your own folder instead: --weights NAME=FOLDER",
+            fix="fetch its files by hand into the folder that `persona weights path` looks in",
         )
     return {
         name: {
@@ -167,5 +167,5 @@ def _unreachable(url: str, error: Exception) -> BackendError:
     return BackendError(
         f"{url} could not be read: {error}",
         why="weights come over the network",
-        fix="check the connection and try again, or name your own folder: --weights NAME=FOLDER",
+        fix="check the connection and try again",
     )
