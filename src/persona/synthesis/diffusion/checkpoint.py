@@ -95,8 +95,8 @@ def load_strictly(
                 why=f"all {len(wanted)} must be there; what is left at random gives noise",
                 fix="check that model and settings belong together, or fetch both again",
             )
-    # Copied, as tensors that are read through the file kill the process when it is rewritten; one at
-    # a time, as whole copies in two precisions would take twice the memory.
+    # Copied, as tensors that are read through the file kill the process when it is rewritten; one
+    # at a time, as whole copies in two precisions would take twice the memory.
     for name in list(tensors):
         tensors[name] = tensors[name].to(dtype, copy=True)
     module.load_state_dict(tensors, strict=True, assign=True)

@@ -29,7 +29,7 @@ def windows(frame_count: int, size: int, overlap: int) -> tuple[tuple[int, ...],
     if frame_count < 1 or size < 2 or not 1 <= overlap < size:
         raise InputError(
             f"{frame_count} frames were to be covered by windows of {size} that share {overlap}",
-            why="the photo takes the place of a window's first frame, which only the last one then has",
+            why="the photo replaces each window's first frame, which the one before must hold",
             fix="use windows of 72 that share 6, or of 16 that share 4",
         )
     size = min(size, frame_count)
