@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "track": "follow a person through a video, and write their motion",
     "motion": "convert motions between formats, and measure them",
     "ablate": "leave one technique away at a time, and see what it was worth",
+    "weights": "list, fetch and verify the weights of larger models",
     "sample": "draw a photo of a person who does not exist, to try things on",
     "bench": "measure how fast this machine draws, trains and animates",
     "doctor": "show what works on this machine, and how to mend the rest",

@@ -1,0 +1,1 @@
+"""Frames by video diffusion: a person in a photo moves as a skeleton does."""

@@ -1,0 +1,127 @@
+"""What a stopped generation goes on from: the state after each window, and pictures as decoded."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from jaxtyping import Float, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from persona.core.atomic import replacing_file
+from persona.core.errors import FileFormatError
+
+EVERY_SECONDS: Final = 20.0
+"""At most so much work is lost by a kill, besides the window at work."""
+
+
+@dataclass(kw_only=True)
+class Denoised:
+    """How far one process has come."""
+
+    step: int
+    """Steps that are done."""
+    latents: Float[Tensor, "n 4 y x"]
+    """After them."""
+    sums: Float[Tensor, "2 n 4 y x"]
+    """Weighted predictions of this process's pieces of the next step so far."""
+    done: int
+    """How many pieces those are."""
+
+
+@dataclass
+class ProgressFile:
+    """State of one process in a folder; without a folder nothing is kept."""
+
+    folder: Path | None
+    key: str
+    """Fingerprint of all that the result depends on; a state of another key is not taken."""
+    rank: int = 0
+    world: int = 1
+    _last: float = field(default_factory=time.monotonic)
+
+    def load(self) -> Denoised | None:
+        """Give the saved state, or None where there is none of this key.
+
+        Raises:
+            FileFormatError: The file is damaged.
+        """
+        path = self._path()
+        if path is None or not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                told = file.metadata() or {}
+                if told.get("key") != self.key:
+                    return None
+                state = Denoised(
+                    step=int(told["step"]),
+                    latents=file.get_tensor("latents"),
+                    sums=file.get_tensor("sums"),
+                    done=int(told["done"]),
+                )
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise FileFormatError(
+                f"{path} cannot be read: {error}",
+                why="a stopped generation goes on from it",
+                fix="delete it to begin again",
+            ) from error
+        if int(told["world"]) != self.world:
+            # Pieces are shared out otherwise: the step that was begun is done again.
+            state.sums.zero_()
+            state.done = 0
+        return state
+
+    def save(self, state: Denoised, *, now: bool = False) -> None:
+        """Keep the state, unless that was done a moment ago."""
+        path = self._path()
+        if path is None or not (now or time.monotonic() - self._last >= EVERY_SECONDS):
+            return
+        told = {
+            "key": self.key,
+            "step": str(state.step),
+            "done": str(state.done),
+            "world": str(self.world),
+        }
+        held = {"latents": state.latents.cpu(), "sums": state.sums.cpu()}
+        with replacing_file(path) as partial:
+            save_file(held, partial, metadata=told)
+        self._last = time.monotonic()
+
+    def pictures(self, start: int) -> UInt8[Tensor, "k 3 h w"] | None:
+        """Give the decoded pictures from ``start`` on, if they were kept."""
+        path = self._pictures_path(start)
+        if path is None or not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                whole = (file.metadata() or {}).get("key") == self.key
+                return file.get_tensor("pictures") if whole else None
+        except (SafetensorError, OSError) as error:
+            raise FileFormatError(
+                f"{path} cannot be read: {error}",
+                why="it holds pictures that were decoded before",
+                fix="delete it to decode them again",
+            ) from error
+
+    def keep_pictures(self, start: int, pictures: UInt8[Tensor, "k 3 h w"]) -> None:
+        """Keep decoded pictures."""
+        path = self._pictures_path(start)
+        if path is not None:
+            with replacing_file(path) as partial:
+                save_file({"pictures": pictures.contiguous()}, partial, metadata={"key": self.key})
+
+    def _path(self) -> Path | None:
+        return None if self.folder is None else self.folder / f"state-{self.rank}.safetensors"
+
+    def _pictures_path(self, start: int) -> Path | None:
+        return None if self.folder is None else self.folder / f"pictures-{start:05d}.safetensors"
+
+
+def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into pieces of one size, the last shorter."""
+    for start in range(0, count, size):
+        yield start, min(start + size, count)

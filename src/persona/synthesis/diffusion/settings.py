@@ -1,0 +1,60 @@
+"""How MimicMotion samples."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from persona.core.errors import InputError
+
+AYS_SIGMAS: Final = (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.0)
+"""Ten steps at the noise levels that "Align Your Steps" found for SVD (arXiv 2404.14507)."""
+AYS_STEPS: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class MimicMotionSettings:
+    """Sampling as the published pipeline does it.
+
+    From ``batched_guidance`` on, settings are for speed and memory.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    width: int = 576
+    """Columns [px], divisible by 64."""
+    height: int = 1024
+    """Rows [px], divisible by 64."""
+    window: int = 72
+    """Frames denoised together: 72 for MimicMotion 1.1, 16 for 1.0."""
+    overlap: int = 6
+    """Frames that neighbouring windows share; 4 suit windows of 16."""
+    steps: int = 25
+    """Steps of the sampler; 10 takes the noise levels of Align Your Steps."""
+    guidance: float = 2.0
+    """How far to go from what nobody asked for to what was asked for."""
+    fps: int = 7
+    """The model's idea of frames a second."""
+    motion_bucket: int = 127
+    """The model's idea of how much moves."""
+    noise_augmentation: float = 0.0
+    """Noise on the photo; it is drawn even at 0, as the published pipeline does."""
+    seed: int = 42
+    """Of the noise."""
+    batched_guidance: bool = False
+    """One call for both halves of guidance instead of two: more memory, a little faster."""
+    decode_chunk: int = 8
+    """Frames decoded together; changes the pictures very little, as the decoder sees time."""
+    offload: bool = False
+    """Keep on the card only what is at work."""
+    chunked_feed_forward: bool = False
+    """Do the widest layers a frame at a time: a third of their memory."""
+
+    def __post_init__(self) -> None:
+        bad = self.width % 64 or self.height % 64 or min(self.width, self.height) < 64
+        if bad or self.steps < 1 or self.decode_chunk < 1 or not 1 <= self.overlap < self.window:
+            raise InputError(
+                f"{self.width} x {self.height} px, {self.steps} steps, windows of {self.window} "
+                f"that share {self.overlap}",
+                why="sides are multiples of 64, windows share a frame at least and must move on",
+                fix="leave them at 576 x 1024, 25 steps, 72 and 6",
+            )
