@@ -1,6 +1,7 @@
 """The same pool on a Ray cluster: tasks that carry a job there and a receipt back."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,6 +19,8 @@ AHEAD: Final = 2
 """Jobs in Ray's hands for each worker: one is done, one waits; the plan stays here."""
 PATIENCE_SECONDS: Final = 1.0
 """Longest wait for an answer."""
+KNOCK_SECONDS: Final = 5.0
+"""Longest wait for a cluster's door; Ray itself would wait for minutes."""
 HERE: Final = "local"
 """In place of an address: a cluster of this machine alone, that ends with the batch."""
 
@@ -51,6 +54,9 @@ class RayPool:
             MissingPartError: Ray is not installed.
             BackendError: The cluster is not there, or has another version.
         """
+        # Ray reads these once, when it is imported.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._ray = require("ray", extra="ray", purpose="run a batch on a cluster")
         self._url, self._workers, self._limits = url, workers, limits
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -107,16 +113,13 @@ class RayPool:
 
 
 def _join(ray: Any, address: str, workers: int, variables: dict[str, str]) -> None:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    runtime = {"env_vars": variables}
+    words: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": variables}}
     try:
         if address == HERE:
-            ray.init(
-                num_cpus=workers, include_dashboard=False, log_to_driver=False, runtime_env=runtime
-            )
+            ray.init(num_cpus=workers, include_dashboard=False, **words)
         else:
-            ray.init(address=address, log_to_driver=False, runtime_env=runtime)
+            _knock(address)
+            ray.init(address=address, **words)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise BackendError(
             f"the Ray cluster at {address} cannot be joined: {error}",
@@ -124,3 +127,10 @@ def _join(ray: Any, address: str, workers: int, variables: dict[str, str]) -> No
             fix="see `ray status`, install the same versions on all machines, share its token "
             "(docs/cluster.md), or leave --ray away",
         ) from error
+
+
+def _knock(address: str) -> None:
+    """See that somebody is there, where the address says where that is."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from persona.batch.jobs import Job
 from persona.batch.storage import Shelf
@@ -81,7 +81,14 @@ def read_receipt(shelf: Shelf, key: str) -> Receipt | None:
         receipt = Receipt(**known)
     except (ValueError, TypeError, AttributeError):
         return None
-    return receipt if receipt.key == key else None
+    return receipt if receipt.key == key and _is_sane(receipt) else None
+
+
+def _is_sane(receipt: Receipt) -> bool:
+    if receipt.state == "done":
+        return isinstance(receipt.files, dict)
+    said = isinstance(receipt.error, dict) and {"what", "why", "fix"} <= set(receipt.error)
+    return said and receipt.state in get_args(State)
 
 
 def is_whole(shelf: Shelf, receipt: Receipt) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -122,7 +122,9 @@ class Shelf:
         system, root = _reach(f"{self.url}/{name}")
         if not system.exists(root):
             return {}
-        found = system.find(root, detail=True) if system.isdir(root) else {root: system.info(root)}
+        found = {root: system.info(root)}
+        if system.isdir(root):
+            found = cast(dict[str, Any], system.find(root, detail=True))
         return {
             os.path.relpath(path, root) if path != root else "": int(facts["size"])
             for path, facts in found.items()
@@ -132,7 +134,7 @@ class Shelf:
         """Read a small file; None where there is none."""
         system, root = _reach(self.url)
         try:
-            return bytes(system.cat_file(f"{root}/{name}"))
+            return cast(bytes, system.cat_file(f"{root}/{name}"))
         except FileNotFoundError:
             return None
 

@@ -63,7 +63,7 @@ def _page(receipts: list[Receipt]) -> str:
     done = [r for r in receipts if r.state == "done"]
     bad = [r for r in receipts if r.state != "done"]
     seconds = sum(r.seconds for r in done)
-    facts = [
+    facts: list[tuple[str, float]] = [
         ("done", len(done)),
         ("failed", sum(r.state == "failed" for r in bad)),
         ("quarantined", sum(r.state == "quarantined" for r in bad)),
