@@ -116,7 +116,8 @@ def _join(ray: Any, address: str, workers: int, variables: dict[str, str]) -> No
     words: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": variables}}
     try:
         if address == HERE:
-            ray.init(num_cpus=workers, include_dashboard=False, **words)
+            # Without its own address it would join whatever cluster it finds traces of.
+            ray.init(address=HERE, num_cpus=workers, include_dashboard=False, **words)
         else:
             _knock(address)
             ray.init(address=address, **words)
