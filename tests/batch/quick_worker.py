@@ -13,9 +13,11 @@ from persona.core.errors import PhotoError
 
 def quick(job, source, target, shelf, recorder):
     """Do what the photo says, then write what was in it."""
-    del shelf, recorder
+    del shelf
     words = source.read_text().split()
     order = words[0]
+    with recorder.stage("read the order"):
+        pass
     if order == "refuse":
         raise PhotoError("nobody is in it", why="a person is needed", fix="take another")
     if order == "die":
@@ -36,10 +38,10 @@ def quick(job, source, target, shelf, recorder):
     return {"length": float(len(words))}, ["a warning"] if order == "warn" else []
 
 
-def answer(job, url):
+def answer(job, url, **words):
     """Answer as a worker does, with quick work."""
     work._WORK["create"] = quick
-    return worker.answer(job, url)
+    return worker.answer(job, url, **words)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,23 @@ def test_all_are_done_and_then_kept(photos, tmp_path):
     assert times == {p: p.stat().st_mtime_ns for p in shelf.root.rglob("avatar.txt")}
 
 
+def test_a_live_table_tells_who_does_what(photos, tmp_path):
+    rows = []
+
+    class Watched(Heard):
+        def _begin(self, name, steps):
+            stage = super()._begin(name, steps)
+            stage.table = rows.extend
+            return stage
+
+    do(photos("go 1.2", "go 1.2"), tmp_path / "out", progress=Watched())
+    names, stages, seconds, memory = zip(*rows, strict=True)
+    assert set(names) == {"p0000", "p0001"}
+    assert "read the order" in stages
+    assert "1 s" in seconds
+    assert any(text.endswith("GiB") for text in memory)
+
+
 def test_what_is_no_longer_whole_is_done_again(photos, tmp_path):
     sources = photos("go", "go")
     _, shelf, jobs = do(sources, tmp_path / "out")
@@ -166,6 +183,9 @@ def test_another_disk_than_this_one(photos, tmp_path):
 
         def busy(self):
             return len(self.given)
+
+        def doing(self):
+            return []
 
         def submit(self, job):
             self.given.append(job)

@@ -1,5 +1,6 @@
 import io
 import json
+import time
 
 import pytest
 
@@ -70,6 +71,16 @@ def test_a_terminal_shows_a_bar_and_leaves_one_line():
     work(TerminalProgress(out=io.StringIO(), err=err))
     assert "done fit" in err.getvalue()
     assert "warning: beware" in err.getvalue()
+
+
+def test_a_terminal_shows_what_is_under_way_below_the_bar():
+    err = Terminal()
+    with TerminalProgress(out=io.StringIO(), err=err).stage("batch", steps=2) as stage:
+        stage.table([("f31", "learn", "12 s", "0.9 GiB")])
+        stage.advance()
+        time.sleep(0.3)
+    assert "f31" in err.getvalue()
+    assert "learn" in err.getvalue()
 
 
 @pytest.mark.parametrize("voice", [PlainProgress, TerminalProgress])

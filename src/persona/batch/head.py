@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from persona.batch.jobs import Job
-from persona.batch.pool import Ended, Pool
+from persona.batch.pool import Doing, Ended, Pool
 from persona.batch.receipts import (
     TRIES,
     Receipt,
@@ -21,6 +21,8 @@ from persona.core.progress import Progress, Stage
 
 MANIFEST: Final = "manifest.jsonl"
 """What was planned, a job a line."""
+ROWS: Final = 16
+"""Jobs that a live display shows at most."""
 CRASH: Final = "a job takes its worker with it: memory, time, or a bug of native code"
 
 
@@ -85,6 +87,7 @@ def run_batch(
                         more = False
                     elif job.key in tries or _is_due(job, shelf, counts, stage, retry=retry_failed):
                         pool.submit(job)
+                stage.table([_row(doing) for doing in pool.doing()[:ROWS]])
                 for ended in pool.wait() if pool.busy() else ():
                     if _settle(ended, shelf, counts, tries, progress):
                         stage.advance(note=counts.note(pool.busy()))
@@ -93,6 +96,11 @@ def run_batch(
     finally:
         pool.close()
     return counts
+
+
+def _row(doing: Doing) -> tuple[str, ...]:
+    memory = f"{doing.memory / 2**30:.1f} GiB" if doing.memory else ""
+    return doing.name, doing.stage, f"{doing.seconds:.0f} s", memory
 
 
 def _is_due(job: Job, shelf: Shelf, counts: Counts, stage: Stage, *, retry: bool) -> bool:

@@ -46,6 +46,20 @@ class Ended:
     """How its worker died."""
 
 
+@dataclass(frozen=True)
+class Doing:
+    """A job that is under way."""
+
+    name: str
+    """Its name."""
+    stage: str
+    """What is being done; empty where that is not known."""
+    seconds: float
+    """Since when [s]."""
+    memory: int
+    """What its worker holds [bytes]; 0 where that is not known."""
+
+
 @runtime_checkable
 class Pool(Protocol):
     """Somewhere to have jobs done."""
@@ -56,6 +70,10 @@ class Pool(Protocol):
 
     def busy(self) -> int:
         """Say how many are being done."""
+        ...
+
+    def doing(self) -> list[Doing]:
+        """Say what is being done."""
         ...
 
     def submit(self, job: Job) -> None:
@@ -88,12 +106,20 @@ class _Worker:
             start_new_session=True,
         )
         self.job: Job | None = None
-        self.since = 0.0
-        self.killed = ""
+        self.since, self.stage, self.killed = 0.0, "", ""
+        self._heard = b""
+
+    def lines(self) -> list[dict[str, Any]] | None:
+        """Give what it has said since; None when it is dead. Only when there is something."""
+        assert self.process.stdout is not None
+        # Not by readline: what it keeps for itself would wake nobody.
+        data = os.read(self.process.stdout.fileno(), 1 << 16)
+        *whole, self._heard = (self._heard + data).split(b"\n")
+        return [json.loads(line) for line in whole] if data else None
 
     def give(self, job: Job) -> None:
         """Send a job down; a worker that died in between is noticed when it is waited for."""
-        self.job, self.since, self.killed = job, time.monotonic(), ""
+        self.job, self.since, self.stage, self.killed = job, time.monotonic(), "", ""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
@@ -149,6 +175,15 @@ class LocalPool:
         """Say how many work."""
         return sum(worker.job is not None for worker in self._workers)
 
+    def doing(self) -> list[Doing]:
+        """Say what each worker does."""
+        now = time.monotonic()
+        return [
+            Doing(worker.job.name, worker.stage, now - worker.since, worker.resident())
+            for worker in self._workers
+            if worker.job is not None
+        ]
+
     def submit(self, job: Job) -> None:
         """Give a job to an idle worker."""
         idle = next((w for w in self._workers if w.job is None), None)
@@ -163,12 +198,16 @@ class LocalPool:
         ended = []
         for key, _ in self._selector.select(LOOK_SECONDS):
             worker: _Worker = key.data
-            line = key.fileobj.readline()  # type: ignore[union-attr]
-            if not line.endswith(b"\n"):
+            lines = worker.lines()
+            if lines is None:
                 ended += self._buried(worker)
-            elif worker.job is not None:
-                ended.append(Ended(worker.job, **json.loads(line)))
-                worker.job = None
+                continue
+            for line in lines:
+                if "stage" in line:
+                    worker.stage = line["stage"]
+                elif worker.job is not None:
+                    ended.append(Ended(worker.job, **line))
+                    worker.job = None
         for worker in self._workers:
             if worker.job is not None:
                 self._check(worker)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from persona.batch.jobs import Job
-from persona.batch.pool import Ended, Limits
+from persona.batch.pool import Doing, Ended, Limits
 from persona.batch.worker import answer
 from persona.core.errors import BackendError
 from persona.core.optional import require
@@ -76,6 +76,11 @@ class RayPool:
     def busy(self) -> int:
         """Say how many jobs Ray has."""
         return len(self._running)
+
+    def doing(self) -> list[Doing]:
+        """Say which jobs Ray has, and for how long."""
+        now = time.monotonic()
+        return [Doing(job.name, "", now - since, 0) for job, since in self._running.values()]
 
     def submit(self, job: Job) -> None:
         """Give a job."""

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -30,31 +30,39 @@ THUMBNAIL_PX: Final = 320
 class Recorder(Progress):
     """A voice that keeps the time of every stage, and the warnings."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], None] = lambda _: None) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+        self._heard = heard
 
     def warn(self, text: str) -> None:
         """Keep a warning."""
         self.warnings.append(text)
+
+    def _begin(self, name: str, steps: int | None) -> Stage:
+        self._heard(name)
+        return super()._begin(name, steps)
 
     def _end(self, stage: Stage, watch: Stopwatch, *, finished: bool) -> None:
         if finished:
             self.seconds[stage.name] = round(watch.cost().seconds, 3)
 
 
-def do_job(facts: Mapping[str, Any], url: str) -> dict[str, Any]:
+def do_job(
+    facts: Mapping[str, Any], url: str, *, heard: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Do a job and write its result; the receipt is written by whoever gave it.
 
     Args:
         facts: The fields of a `Job`, plain values.
         url: Where results go.
+        heard: Told the name of every stage as it begins.
 
     Returns:
         The fields of a `Receipt`, plain values. Refusals are receipts, too; what is not foreseen,
         and disks that cannot be written, are raised.
     """
-    job, shelf, recorder = Job(**facts), Shelf(url), Recorder()
+    job, shelf, recorder = Job(**facts), Shelf(url), Recorder(heard)
     try:
         with measured() as watch, speaking(recorder):
             _same_code(job)

@@ -1,4 +1,4 @@
-"""A process that does jobs one after another: a line of JSON in, a line of JSON out.
+"""A process that does jobs one after another: a line of JSON in, lines of JSON out.
 
 ``python -m persona.batch.worker URL``. Models stay loaded between jobs. It ends when its input
 does, and dies with its parent, so that nobody works for a batch that is gone.
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, Final
 
 from persona.core.threads import wait_patiently
@@ -28,17 +29,23 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     url = sys.argv[1]
+
+    def send(values: dict[str, Any]) -> None:
+        answers.write(json.dumps(values) + "\n")
+
     for line in sys.stdin:
-        answers.write(json.dumps(answer(json.loads(line), url)) + "\n")
+        send(answer(json.loads(line), url, heard=lambda name: send({"stage": name})))
     return 0
 
 
-def answer(job: dict[str, Any], url: str) -> dict[str, Any]:
+def answer(
+    job: dict[str, Any], url: str, *, heard: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Do a job; give ``receipt``, or ``storage`` or ``bug`` with what was raised."""
     from persona.batch.work import do_job
 
     try:
-        return {"receipt": do_job(job, url)}
+        return {"receipt": do_job(job, url, heard=heard)}
     except OSError as error:
         if error.errno in NO_ROOM:
             return {"storage": f"{error.strerror}"}

@@ -8,7 +8,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TextIO, TypeAlias, cast
@@ -37,6 +37,9 @@ class Stage:
         self.done += count
         self.note = note or self.note
         self.show()
+
+    def table(self, rows: Sequence[tuple[str, ...]]) -> None:
+        """Show what is under way just now, a row each; only a live display has room for it."""
 
     def seconds_left(self) -> float | None:
         """Estimate the rest from the pace so far [s]; None before there is a pace."""
@@ -177,8 +180,23 @@ class _TerminalStage(Stage):
         super().__init__(name, steps)
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
+        from rich.table import Table
+        from rich.text import Text
 
-        self._bars = Bars(
+        class BarsAndRows(Bars):
+            """The bar, and below it what is under way."""
+
+            rows: Sequence[tuple[str, ...]] = ()
+
+            def get_renderables(self) -> Iterator[Any]:
+                """Give the bar, then the rows."""
+                yield self.make_tasks_table(self.tasks)
+                grid = Table.grid(padding=(0, 2))
+                for row in self.rows:
+                    grid.add_row("  ", *map(Text, row))
+                yield grid
+
+        self._bars = BarsAndRows(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),  # leaves room for the note on 80 columns
@@ -192,6 +210,9 @@ class _TerminalStage(Stage):
 
     def show(self) -> None:
         self._bars.update(self._task, completed=self.done, note=self.note)
+
+    def table(self, rows: Sequence[tuple[str, ...]]) -> None:
+        self._bars.rows = rows
 
     def close(self) -> None:
         self._bars.stop()
