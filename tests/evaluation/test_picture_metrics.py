@@ -161,9 +161,7 @@ def test_looking_only_at_the_person_gives_what_the_whole_frame_gives(frame):
     found = masked(drawn.over(), frame.mask)
     numbers = published(drawn, frame)
     assert numbers["psnr_published"] == pytest.approx(float(psnr(found, true)), abs=1e-4)
-    assert numbers["ssim_published"] == pytest.approx(
-        structural_similarity(found, true), abs=1e-6
-    )
+    assert numbers["ssim_published"] == pytest.approx(structural_similarity(found, true), abs=1e-6)
 
 
 def test_psnr_and_ssim_agree_with_torchmetrics(frame):

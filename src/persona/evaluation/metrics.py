@@ -51,7 +51,7 @@ class Metric:
 
     def written(self, value: float | None) -> str:
         """Write a value without its unit, for people; a dash where there is none."""
-        return "–" if value is None else f"{value:.{self.digits}f}"
+        return "-" if value is None else f"{value:.{self.digits}f}"
 
 
 METRICS: Final[dict[str, Metric]] = {

@@ -165,9 +165,7 @@ class PictureMeter:
         true = over_plain(frame.picture, frame.mask, PLAIN)
         found = drawn.over(PLAIN)
         numbers = published(drawn, frame)
-        numbers |= self._lpips(
-            "published", masked(found, frame.mask), masked(true, frame.mask)
-        )
+        numbers |= self._lpips("published", masked(found, frame.mask), masked(true, frame.mask))
         numbers |= _box_numbers(found, true, region)
         numbers |= self._lpips("box", region.of(found), region.of(true))
         numbers["iou"] = overlap(drawn.alpha, frame.mask)

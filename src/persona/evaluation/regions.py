@@ -82,7 +82,7 @@ def face_region(frame: SubjectFrame) -> Box | None:
 
 
 def hand_regions(frame: SubjectFrame) -> list[Box]:
-    """Give the boxes of the hands that lie in the picture; a hidden hand counts as what hides it."""
+    """Give the boxes of the hands in the picture; a hidden hand counts as what hides it."""
     if frame.joints is None:
         return []
     found = []

@@ -1,4 +1,4 @@
-"""LPIPS on VGG-16 or AlexNet: how unlike two pictures look to people, from weights that the user has."""
+"""LPIPS on VGG-16 or AlexNet: how unlike two pictures look to people, from the user's weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from persona.core.errors import FileFormatError, InputError
 from persona.core.pickles import read_pickled_arrays
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
