@@ -1,0 +1,4 @@
+"""x"""
+
+
+def neuman_subject(*a, **k): ...

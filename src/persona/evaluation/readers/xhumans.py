@@ -1,0 +1,4 @@
+"""x"""
+
+
+def xhumans_subject(*a, **k): ...
