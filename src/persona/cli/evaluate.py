@@ -15,10 +15,10 @@ from persona.core.errors import InputError
 from persona.core.progress import current
 
 if TYPE_CHECKING:
+    from persona.evaluation.evaluate import Evaluation
     from persona.evaluation.picture_metrics import PictureMeter
     from persona.evaluation.results import Results
     from persona.evaluation.spec import EvaluationSpec
-    from persona.pipeline.evaluate import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Args:
     """What `persona evaluate` takes."""
 
     spec: Annotated[str, tyro.conf.Positional]
-    """A TOML file, or a built-in name: truth (six generated people, one frame in four of theirs),
+    """A TOML file, or a built-in name: truth (six generated people, one frame in four),
     truth-full (all of them)."""
     out: Path
     """Folder of the report."""
@@ -71,8 +71,8 @@ def run(args: Args) -> int:
             why="--gate compares with numbers of an earlier run",
             fix="write one with --save-baseline, or say where it is with --baseline",
         )
+    from persona.evaluation.evaluate import NUMBERS, PAGE, evaluate
     from persona.evaluation.gate import EXIT_WORSE, find_worse, save_baseline
-    from persona.pipeline.evaluate import NUMBERS, PAGE, evaluate
 
     results = evaluate(_job(args), args.out)
     voice = current()
@@ -91,10 +91,10 @@ def run(args: Args) -> int:
 
 
 def _job(args: Args) -> "Evaluation":
+    from persona.evaluation.evaluate import Evaluation
     from persona.evaluation.readers.opening import Opener
     from persona.evaluation.spec import load_spec
     from persona.pipeline.creations import Finished, Workshop
-    from persona.pipeline.evaluate import Evaluation
     from persona.pipeline.evaluated import our_methods
 
     spec, root = load_spec(args.spec)

@@ -131,7 +131,12 @@ class Results:
         return None
 
 
-def rows_of(scores: Mapping[tuple[str, str], Sequence[FrameScore]], *, seed: int = 0) -> list[Row]:
+def rows_of(
+    scores: Mapping[tuple[str, str], Sequence[FrameScore]],
+    *,
+    made: Mapping[tuple[str, str], float] | None = None,
+    seed: int = 0,
+) -> list[Row]:
     """Make rows of frame scores.
 
     Means over subjects take only subjects that every method gave something for: otherwise who
@@ -139,38 +144,39 @@ def rows_of(scores: Mapping[tuple[str, str], Sequence[FrameScore]], *, seed: int
 
     Args:
         scores: (subject, method) -> frames.
+        made: (subject, method) -> seconds that the avatar took, where that is known.
         seed: Of the intervals.
     """
+    table = {mode: {key: _series(frames, mode) for key, frames in scores.items()} for mode in MODES}
+    for key, seconds in (made or {}).items():
+        if table["unfitted"].get(key):
+            table["unfitted"][key]["create_seconds"] = [seconds]
     rows = []
-    for (subject, method), frames in scores.items():
+    for subject, method in scores:
         for mode in MODES:
-            series = _series(frames, mode)
+            series = table[mode][subject, method]
             numbers = {name: over_frames(found, seed=seed) for name, found in series.items()}
             if numbers:
                 rows.append(Row(subject=subject, method=method, mode=mode, numbers=numbers))
-    return rows + _means(scores, seed)
+    return rows + [row for mode in MODES for row in _means(table[mode], mode, seed)]
 
 
-def _means(scores: Mapping[tuple[str, str], Sequence[FrameScore]], seed: int) -> list[Row]:
-    methods = list(dict.fromkeys(method for _, method in scores))
-    subjects = list(dict.fromkeys(subject for subject, _ in scores))
+def _means(
+    table: Mapping[tuple[str, str], Mapping[str, Sequence[float]]], mode: Mode, seed: int
+) -> list[Row]:
+    known = {key for key, series in table.items() if series}
+    able = [m for m in dict.fromkeys(m for _, m in table) if any(m == other for _, other in known)]
+    common = [s for s in dict.fromkeys(s for s, _ in table) if all((s, m) in known for m in able)]
     rows = []
-    for mode in MODES:
-        table = {key: series for key, found in scores.items() if (series := _series(found, mode))}
-        able = [method for method in methods if any(method == m for _, m in table)]
-        common = [s for s in subjects if able and all((s, m) in table for m in able)]
-        for method in able:
-            names = [
-                name
-                for name in PICTURE_METRICS
-                if common and all(name in table[s, method] for s in common)
-            ]
-            numbers = {
-                name: over_subjects([table[s, method][name] for s in common], seed=seed)
-                for name in names
-            }
-            if numbers:
-                rows.append(Row(subject=MEAN, method=method, mode=mode, numbers=numbers))
+    for method in able if common else []:
+        series = [table[subject, method] for subject in common]
+        numbers = {
+            name: over_subjects([found[name] for found in series], seed=seed)
+            for name in PICTURE_METRICS
+            if all(name in found for found in series)
+        }
+        if numbers:
+            rows.append(Row(subject=MEAN, method=method, mode=mode, numbers=numbers))
     return rows
 
 

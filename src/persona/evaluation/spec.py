@@ -101,21 +101,18 @@ class EvaluationSpec:
             )
 
 
-def _truth(name: str, people: tuple[str, ...], **options: int) -> EvaluationSpec:
+def _truth(name: str, rules: Rules) -> EvaluationSpec:
     return EvaluationSpec(
         name=name,
-        subjects=tuple(
-            SubjectSpec(name=person, kind="truth", frames=options.get("frames"))
-            for person in people
-        ),
+        subjects=tuple(SubjectSpec(name=person, kind="truth") for person in PEOPLE),
         methods=("ours", "rigid"),
-        rules=Rules(every=options.get("every", 1), fitted_every=options.get("fitted_every", 10)),
+        rules=rules,
     )
 
 
 BUILT_IN: Final[dict[str, EvaluationSpec]] = {
-    "truth": _truth("truth", tuple(PEOPLE), every=4, fitted_every=25),
-    "truth-full": _truth("truth-full", tuple(PEOPLE)),
+    "truth": _truth("truth", Rules(every=4, fitted_every=25, surface_every=40)),
+    "truth-full": _truth("truth-full", Rules()),
 }
 """Name -> specification: generated people, one frame in four, and all of them."""
 

@@ -16,7 +16,7 @@ from persona.images.crops import resize
 
 ROWS: Final = 320
 """Rows of a picture in a strip [px]."""
-GAIN: Final = 2.0
+GAIN: Final = 1.5
 """Differences are drawn so many times as strong, dark on white."""
 MARGIN: Final = 0.10
 """Around the person's box, share of its height."""

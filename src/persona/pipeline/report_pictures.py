@@ -15,6 +15,7 @@ from persona.evaluation.contact_sheet import (
     hand_tiles,
     head_tiles,
     pose_tiles,
+    to_pillow,
     turntable_tiles,
 )
 from persona.evaluation.photo_metrics import photo_window

@@ -20,7 +20,7 @@ from persona.core.progress import current
 from persona.evaluation.evaluation_page import Strip, write_page
 from persona.evaluation.frames_of_others import FramesMethod
 from persona.evaluation.ledger import FrameScore, Ledger
-from persona.evaluation.methods import Drawer, Drawn, Method
+from persona.evaluation.methods import Drawer, Drawn, Method, Timed
 from persona.evaluation.picture_metrics import PictureMeter
 from persona.evaluation.protocol import (
     Fittable,
@@ -99,6 +99,7 @@ class _Findings:
 
     scores: dict[tuple[str, str], Sequence[FrameScore]] = field(default_factory=dict)
     subjects: list[SubjectFacts] = field(default_factory=list)
+    made: dict[tuple[str, str], float] = field(default_factory=dict)
     costs: list[StageCost] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     strips: list[Strip] = field(default_factory=list)
@@ -156,13 +157,17 @@ def _evaluate_subject(
             found.refuse(subject.name, method.name, error)
             continue
         drawers[method.name] = drawer
+        made = method.made_seconds(subject) if isinstance(method, Timed) else None
+        if made is not None:
+            found.made[subject.name, method.name] = made
         found.scores[subject.name, method.name] = scores
         found.costs += _costs(subject.name, method.name, seconds, scores)
     if not drawers:
         return
     first = next(iter(drawers))
-    ranked = sorted(found.scores[subject.name, first], key=_closeness)
-    shown = _spread([score.index for score in found.scores[subject.name, first]])
+    compared = [s for s in found.scores[subject.name, first] if "psnr_box" in _numbers(s)]
+    ranked = sorted(compared, key=_closeness)
+    shown = _spread([score.index for score in compared])
     worst = {score.index: _closeness(score) for score in ranked[:WORST]}
     for frame, drawn in _drawn(subject, drawers, set(shown) | set(worst)):
         title = f"{subject.name}, frame {frame.name}"
@@ -206,9 +211,12 @@ def _drawn(
         yield frame, pictures
 
 
+def _numbers(score: FrameScore) -> Mapping[str, float]:
+    return score.unfitted or score.fitted or {}
+
+
 def _closeness(score: FrameScore) -> float:
-    numbers = score.unfitted or score.fitted or {}
-    return numbers.get("psnr_box", float("inf"))
+    return _numbers(score)["psnr_box"]
 
 
 def _spread(indices: Sequence[int]) -> list[int]:
@@ -274,7 +282,7 @@ def _gathered(job: Evaluation, methods: Sequence[Method], found: _Findings) -> R
         rules=plain,
         methods={method.name: method.about for method in methods},
         subjects=tuple(found.subjects),
-        rows=tuple(rows_of(found.scores, seed=job.seed)),
+        rows=tuple(rows_of(found.scores, made=found.made, seed=job.seed)),
         costs=tuple(found.costs),
         refusals=tuple(found.refusals),
         published=tuple(score for group in groups for score in PUBLISHED[group]),
