@@ -15,6 +15,8 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from persona.core.errors import FileFormatError, InputError
 from persona.core.types import Image, Mask
@@ -22,12 +24,14 @@ from persona.evaluation.methods import Drawer, Drawn
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.geometry.cameras import Camera
 from persona.images.files import Picture, read_image
-from persona.images.masks import bounds
+from persona.images.masks import bounds, dilate, erode
 
 FIELD: Final = re.compile(r"\{(index|name)(?::0?(\d{1,2})d?)?\}")
 """What a pattern may hold: {index}, {index:05d}, {name}."""
 AWAY: Final = 0.06
-"""A pixel this far from a plain background shows the person, fully at twice that [sRGB]."""
+"""A pixel this far from a plain background shows the person [sRGB]."""
+RIM_PX: Final = 1.5
+"""Width of the rim whose pixels may be covered in part [px]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +149,15 @@ class FramesDrawer:
     def _layers(self, frame: SubjectFrame) -> tuple[Image, Mask]:
         """Read colour, premultiplied, and coverage."""
         picture = self._read(self.frames.frames, frame)
+        plain = torch.tensor(self.frames.background)
+        if self.frames.masks is None and picture.alpha is None:
+            alpha = coverage_before(picture.rgb, plain)
+            # What the background gave to soft pixels is taken out of them again.
+            return (picture.rgb - (1 - alpha[..., None]) * plain).clamp(0, 1), alpha
+        alpha = picture.alpha
         if self.frames.masks is not None:
             alpha = self._read(self.frames.masks, frame).rgb.mean(-1)
-        elif picture.alpha is not None:
-            alpha = picture.alpha
-        else:
-            plain = torch.tensor(self.frames.background)
-            away = (picture.rgb - plain).abs().amax(-1)
-            alpha = ((away - AWAY) / AWAY).clamp(0, 1)
+        assert alpha is not None
         if alpha.shape != picture.rgb.shape[:2]:
             raise FileFormatError(
                 f"the mask of frame {frame.name} is {alpha.shape[1]} x {alpha.shape[0]}",
@@ -172,6 +177,20 @@ class FramesDrawer:
                 fix="render it, or correct frames, first and step in the specification",
             )
         return read_image(path)
+
+
+def coverage_before(picture: Image, plain: Float[Tensor, " 3"]) -> Mask:
+    """Tell how much of each pixel a person covers, before a background of one colour.
+
+    Inside, all of it. On the rim, as far away from the background as its surroundings say: a half
+    covered pixel of a dark coat is half as far away as the coat. Holes in the background's own
+    colour stay holes.
+    """
+    away = (picture - plain).abs().amax(-1)
+    solid = (away > AWAY).float()
+    inside = erode(solid, RIM_PX)
+    full = dilate(away, 2 * RIM_PX).clamp(min=AWAY)
+    return torch.maximum(inside, solid * (away / full).clamp(0, 1))
 
 
 def filled(pattern: str, *, index: int, name: str) -> str:

@@ -167,8 +167,9 @@ class _Judge:
             fit_seconds = time.perf_counter() - begun
             fitted = None if again is None else self.meter.measure(again, frame)
         numbers |= self._surface(frame)
-        if isinstance(self.drawer, Unposed) and self.drawer.only_fitted:
-            numbers = {}
+        if isinstance(self.drawer, Unposed):
+            seconds = 0.0  # to read a file is not to draw
+            numbers = {} if self.drawer.only_fitted else numbers
         if not numbers and not fitted:
             return None
         return FrameScore(

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-import torch
-
 from persona.core.types import Image
 from persona.evaluation.contact_sheet import as_data_url
 from persona.evaluation.evaluation_page import Strip
@@ -33,7 +31,7 @@ def strip_of(frame: SubjectFrame, drawn: Mapping[str, Drawn], *, title: str) -> 
         pictures.append((f"error of {name}", error_picture(picture, true)))
     return Strip(
         title=title,
-        pictures=tuple((words, as_data_url(_shown(window.of(p)))) for words, p in pictures),
+        pictures=tuple((words, _shown(window.of(p))) for words, p in pictures),
     )
 
 
@@ -55,7 +53,7 @@ def _window(frame: SubjectFrame) -> Box:
     )
 
 
-def _shown(picture: Image) -> Image:
+def _shown(picture: Image) -> str:
     height, width = picture.shape[:2]
     wide = max(1, round(width * ROWS / height))
-    return resize(picture.contiguous(), width=wide, height=ROWS).to(torch.float32)
+    return as_data_url(resize(picture.contiguous(), width=wide, height=ROWS))
