@@ -181,7 +181,7 @@ def read_numbers(path: Path, what: str, shape: tuple[int | None, ...]) -> np.nda
     try:
         array = np.asarray(values, np.float32)
     except (TypeError, ValueError):
-        array = np.float32(np.nan)[None]
+        array = np.full(1, np.nan, np.float32)
     fits = len(array.shape) == len(shape) and all(
         wanted is None or wanted == has for wanted, has in zip(shape, array.shape, strict=True)
     )

@@ -20,7 +20,6 @@ from persona.avatar.rates import joint_rates
 from persona.core.errors import InputError
 from persona.core.progress import current
 from persona.core.types import Image, Mask
-from persona.evaluation.methods import PLACING
 from persona.evaluation.readers.qualisys import CalibratedCamera, read_qualisys
 from persona.evaluation.readers.tracked import (
     TrackedClip,
@@ -35,15 +34,23 @@ from persona.geometry.cameras import Camera
 from persona.images.clips import Bytes, Clip, open_clip
 from persona.images.crops import resize
 from persona.images.files import read_image
+from persona.images.masks import overlap
 from persona.perception.detectors import Detectors
 from persona.records.frame_set import JointRates
+from persona.rendering.body_maps import draw_body_maps
 
 SIZES: Final = (0.6, 1.6)
 """Metres of the laboratory in a tracked metre: tried from, to."""
-TRIED: Final = 201
-"""Sizes that are tried."""
-MOST_OFF: Final = 0.25
-"""Farther off than this share of the person's height, the two cameras do not fit together."""
+COARSE: Final = 41
+"""Sizes that are tried first."""
+FINE: Final = 11
+"""Sizes that are tried about the best of them."""
+STEERING: Final = 6
+"""Frames that say which size is best."""
+STEERING_ROWS: Final = 160
+"""Rows of their outlines [px]."""
+LEAST_OVERLAP: Final = 0.25
+"""Where the naked body overlaps the outline less, the two cameras do not fit together."""
 
 
 def multiview_subject(
@@ -218,36 +225,43 @@ class _Placed:
         masks: Mapping[int, Path],
         relation: Float[Tensor, "4 4"],
     ) -> "_Placed":
-        """Find the size at which joints lie in the middle of the masks."""
+        """Find the size at which the naked tracked body lies best on the masks."""
         camera = views.lens.camera(views.rows)
-        chosen = evenly(list(masks), 12)
-        if not chosen:
+        small = min(1.0, STEERING_ROWS / camera.height)
+        width, height = camera.scaled(small).width, camera.scaled(small).height
+        outlines = {
+            k: (tracked.vertices(k), resize(_mask(masks[k]), width=width, height=height))
+            for k in evenly(list(masks), STEERING)
+        }
+        if not outlines:
             raise InputError(
                 f"nobody was found in {views.clip.name}",
                 why="its frames are what an avatar is judged by",
                 fix="check that both clips show the same moment",
             )
-        middles, heights = zip(*(_middle_of(_mask(masks[k])) for k in chosen), strict=True)
-        best, least = 1.0, float("inf")
-        for size in np.linspace(*SIZES, TRIED):
-            placed = cls(
-                tracked=tracked, masks=masks, camera=camera, relation=relation, size=float(size)
-            )
-            off = 0.0
-            for index, middle, height in zip(chosen, middles, heights, strict=True):
-                pixels, depth = placed.camera_of(index).project(tracked.joints(index)[:PLACING])
-                gap = float((pixels.mean(0) - middle).norm()) / height
-                off += gap if float(depth.min()) > 0 else 10.0
-            if off < least:
-                best, least = float(size), off
-        if least / len(chosen) > MOST_OFF:
+
+        def at(size: float) -> "_Placed":
+            return cls(tracked=tracked, masks=masks, camera=camera, relation=relation, size=size)
+
+        def agreement(size: float) -> float:
+            total = 0.0
+            for index, (vertices, mask) in outlines.items():
+                seen = at(size).camera_of(index).scaled(small)
+                drawn = draw_body_maps(vertices, tracked.faces, seen).mask
+                total += overlap(drawn.float(), mask)
+            return total / len(outlines)
+
+        best = max(np.linspace(*SIZES, COARSE).tolist(), key=agreement)
+        step = (SIZES[1] - SIZES[0]) / (COARSE - 1)
+        best = max(np.linspace(best - step, best + step, FINE).tolist(), key=agreement)
+        found = agreement(best)
+        if found < LEAST_OVERLAP:
             raise InputError(
                 f"the cameras of {views.clip.name} and {tracked.clip.name} do not fit together",
-                why=f"joints lie {100 * least / len(chosen):.0f} % of the person's height beside "
-                "the outline, whatever the size",
+                why=f"the tracked body overlaps the outline by {found:.2f}, whatever the size",
                 fix="check names of cameras, calibration, and that the clips begin together",
             )
-        return cls(tracked=tracked, masks=masks, camera=camera, relation=relation, size=best)
+        return at(best)
 
     def camera_of(self, index: int) -> Camera:
         """Give the second camera in a frame."""
@@ -273,12 +287,6 @@ class _Placed:
 
 def _mask(path: Path) -> Mask:
     return read_image(path).rgb[..., 0].contiguous()
-
-
-def _middle_of(mask: Mask) -> tuple[Float[Tensor, " 2"], float]:
-    rows, columns = (mask > 0.5).nonzero().unbind(1)
-    middle = torch.stack([columns.float().mean(), rows.float().mean()]) + 0.5
-    return middle, float(rows.max() - rows.min() + 1)
 
 
 def _cameras(path: Path, spec: SubjectSpec) -> tuple[CalibratedCamera, CalibratedCamera]:

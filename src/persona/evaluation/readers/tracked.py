@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from persona.body import load_body
+from persona.body import BodyPose, load_body
 from persona.core.errors import FitError, InputError, PhotoError
 from persona.core.fingerprint import code_version, fingerprint
 from persona.core.progress import current
-from persona.core.types import Image, Mask
+from persona.core.types import Faces, Image, Mask
 from persona.fitting.stage import FitBody
 from persona.geometry.cameras import Camera
 from persona.images.clips import Bytes, Clip, Frame, open_clip
@@ -155,10 +155,22 @@ class TrackedClip:
 
     def joints(self, index: int) -> Float[Tensor, "55 3"]:
         """Give the joints of the tracked body [m]."""
+        return self._posed(index).joints
+
+    def vertices(self, index: int) -> Float[Tensor, "v 3"]:
+        """Give the naked tracked body [m]."""
+        return self._posed(index).vertices
+
+    @property
+    def faces(self) -> Faces:
+        """Triangles of the tracked body."""
+        return load_body().faces
+
+    def _posed(self, index: int) -> BodyPose:
         body, identity = load_body(), self.track.identity
         params = replace(self.track.own.params.frame(index), betas=identity.betas)
         with torch.no_grad():
-            return body.forward(params, joint_offsets=identity.joint_offsets).joints
+            return body.forward(params, joint_offsets=identity.joint_offsets)
 
     def shrunk(self, picture: Bytes) -> Image:
         """Give a frame's picture at the size that frames are given in."""

@@ -19,8 +19,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from persona.body import SmplxBody, load_body
+from persona.body.skeleton import PARENTS
 from persona.core.errors import InputError
 from persona.core.types import Image, Mask
+from persona.evaluation.methods import PLACING
 from persona.evaluation.spec import SubjectSpec
 from persona.evaluation.subjects import Subject, SubjectFrame
 from persona.fitting.stage import FitBody
@@ -70,10 +72,11 @@ def turntable_subject(path: Path, spec: SubjectSpec, *, photo: Path | None = Non
         )
     masks = [plain_mask(frame) for frame in frames]
     turn = _Turn.of(frames, masks, front)
-    given = Photo(rgb=frames[front], name=spec.name)
+    given, still = Photo(rgb=frames[front], name=spec.name), turn.frame(0, front, frames, masks)
     if photo is not None:
         picture = read_image(photo)
         given = Photo(rgb=picture.rgb, alpha=picture.alpha, name=spec.name, digest=picture.digest)
+        still = _still_of(given, turn.template)
     others = [k for k in range(len(frames)) if k != front]
 
     def read(start: int) -> Iterator[SubjectFrame]:
@@ -88,8 +91,36 @@ def turntable_subject(path: Path, spec: SubjectSpec, *, photo: Path | None = Non
         photo=given,
         frame_count=len(others),
         read=read,
-        still=turn.frame(0, front, frames, masks),
+        still=still,
     )
+
+
+def _still_of(photo: Photo, template: SubjectFrame) -> SubjectFrame:
+    """Make a frame of a photo of its own, in metres of the turn.
+
+    Both bodies were fitted to one picture each: their metres differ, bones tell by how much.
+    """
+    seen = perceive(photo)
+    fit = FitBody(body=load_body())(seen, focal_px=photo.focal_px)
+    with torch.no_grad():
+        posed = load_body().forward(fit.params, joint_offsets=fit.identity.joint_offsets)
+    assert template.joints is not None
+    larger = bone_length(template.joints) / bone_length(posed.joints)
+    return SubjectFrame(
+        index=0,
+        name="photo",
+        picture=photo.rgb,
+        mask=seen.mask,
+        camera=photo_camera(*fit.image_size, fit.focal_px),
+        params=fit.params,
+        joints=posed.joints * larger,
+    )
+
+
+def bone_length(joints: Float[Tensor, "55 3"]) -> float:
+    """Add up the bones of trunk, arms and legs [m]; a pose changes none of them."""
+    bones = joints[1:PLACING] - joints[list(PARENTS[1:PLACING])]
+    return float(bones.norm(dim=1).sum())
 
 
 def plain_mask(frame: Image) -> Mask:
