@@ -9,6 +9,7 @@ import pytest
 from persona.core.errors import FileFormatError, InputError
 from persona.evaluation.gate import find_worse, save_baseline
 from persona.evaluation.ledger import FrameScore
+from persona.evaluation.margins import margin_over
 from persona.evaluation.results import (
     MEAN,
     Provenance,
@@ -153,3 +154,23 @@ def test_the_gate_compares_only_what_was_asked_for_and_refuses_other_frames(tmp_
         find_worse(fewer, path)
     with pytest.raises(InputError, match="holds nothing"):
         find_worse(results_of({("eve", "ours"): [score(0, 1.0)]}), path)
+
+
+def test_the_margin_counts_people_alike_and_is_reached_by_both_goals_only():
+    def scores(ours, rigid, ours_mm, rigid_mm):
+        found = {}
+        for method, psnr, mm in (("ours", ours, ours_mm), ("rigid", rigid, rigid_mm)):
+            frame = FrameScore(index=0, name="0", unfitted={"psnr_box": psnr, "vertex_mm": mm})
+            found[method] = [frame]
+        return found
+
+    people = {"ada": scores(20.0, 17.0, 10.0, 20.0), "bob": scores(15.0, 13.0, 9.0, 10.0)}
+    table = {(who, m): f for who, methods in people.items() for m, f in methods.items()}
+    margin = margin_over(results_of(table))
+    assert margin.gain_db == pytest.approx(2.5)
+    assert margin.avoided == pytest.approx(0.3)
+    assert margin.reached
+    assert "+2.50 dB in the box, 30% less surface error; the goal" in margin.text
+    table["bob", "ours"] = scores(15.0, 0.0, 10.5, 1.0)["ours"]
+    assert not margin_over(results_of(table)).reached
+    assert margin_over(results_of(SCORES)) is None

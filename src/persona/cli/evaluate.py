@@ -169,6 +169,7 @@ def _command(args: Args) -> str:
 
 def _lines(results: "Results") -> list[str]:
     """Say the main numbers, one line a row."""
+    from persona.evaluation.margins import margin_over
     from persona.evaluation.picture_metrics import PICTURE_METRICS
 
     shown = ("psnr_box", "ssim_box", "iou", "psnr_published", "vertex_mm")
@@ -181,5 +182,7 @@ def _lines(results: "Results") -> list[str]:
             if (found := row.numbers.get(name)) is not None
         ]
         lines.append(f"{row.subject}, {row.method}, {row.mode}: {'; '.join(cells)}")
+    margin = margin_over(results)
+    lines += [] if margin is None else [margin.text]
     lines += [f"{r.subject}, {r.method}: refused: {r.what}" for r in results.refusals]
     return lines

@@ -8,6 +8,7 @@ from typing import Final
 
 from persona.core.atomic import write_text
 from persona.core.conventions import PROVENANCE
+from persona.evaluation.margins import margin_over
 from persona.evaluation.metrics import Metric
 from persona.evaluation.picture_metrics import PICTURE_METRICS
 from persona.evaluation.results import MEAN, MODES, Results, Row
@@ -77,9 +78,14 @@ def _about(results: Results) -> str:
         "refined against the very picture it is compared with, as papers do, the avatar frozen; "
         "beside it the unfitted numbers of the same frames.</p>"
         f"<ul>{methods}</ul><table><tr><th>person<th>from<th>source<th>frames<th>per second</tr>"
-        f"{subjects}</table><p>Intervals: {CONFIDENCE:.0%} of {DRAWS} redrawings of runs of {RUN} "
-        "frames, for means also of people.</p>"
+        f"{subjects}</table>{_margin(results)}<p>Intervals: {CONFIDENCE:.0%} of {DRAWS} redrawings "
+        f"of runs of {RUN} frames, for means also of people.</p>"
     )
+
+
+def _margin(results: Results) -> str:
+    margin = margin_over(results)
+    return "" if margin is None else f"<p><b>{html.escape(margin.text)}.</b></p>"
 
 
 def _table(results: Results, names: Sequence[str]) -> str:
