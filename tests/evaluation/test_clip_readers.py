@@ -284,12 +284,16 @@ def test_a_bent_lens_is_straightened_and_other_sizes_are_refused(tmp_path):
     plain = read_qualisys(file)["a"]
     assert isinstance(plain, CalibratedCamera)
     picture = (np.random.default_rng(0).random((HEIGHT, WIDTH, 3)) * 255).astype(np.uint8)
-    assert np.abs(Lens.of(plain)(picture).astype(int) - picture)[2:-2, 2:-2].max() <= 1
+    assert np.abs(Lens.of(plain, plain.size)(picture).astype(int) - picture)[2:-2, 2:-2].max() <= 1
     bent = replace(plain, distortion=np.array([-0.2, 0.0, 0.0, 0.0, 0.0]))
-    moved = Lens.of(bent)(picture)
+    moved = Lens.of(bent, plain.size)(picture)
     assert np.abs(moved.astype(int) - picture)[:20].mean() > 5
+    # Eight columns that only filled a block were cut off: the rest stays where it is, but centred.
+    narrow = Lens.of(plain, (WIDTH - 8, HEIGHT))
+    assert narrow(picture[:, :-8]).shape == (HEIGHT, WIDTH - 8, 3)
+    assert np.abs(narrow(picture)[4:-4, 4:-8].astype(int) - picture[4:-4, 8:-12]).max() <= 1
     with pytest.raises(InputError, match="calibrated at 96 x 128"):
-        Lens.of(plain)(picture[:50])
+        Lens.of(plain, (WIDTH, 50))
 
 
 def test_frames_are_chosen_evenly():

@@ -41,6 +41,8 @@ from persona.rendering.body_maps import draw_body_maps
 
 SIZES: Final = (0.6, 1.6)
 """Metres of the laboratory in a tracked metre: tried from, to."""
+BLOCK: Final = 16
+"""Codecs store whole blocks of so many pixels a side."""
 COARSE: Final = 41
 """Sizes that are tried first."""
 FINE: Final = 11
@@ -71,14 +73,14 @@ def multiview_subject(
         PhotoError: No frame can be a photo.
     """
     ours, judge = _cameras(calibration, spec)
-    lens = Lens.of(ours)
+    lens = Lens.of(ours, _size_of(path))
     tracked = TrackedClip.of(
         path, cache=cache, rows=spec.rows, fps=spec.fps, focal_px=lens.focal_px, rectify=lens
     )
     photo_at, photo = first_good_photo(tracked, person=spec.person, wanted=spec.front)
     views = _Judge(
         clip=open_clip(other, fps=spec.fps),
-        lens=Lens.of(judge),
+        lens=Lens.of(judge, _size_of(other)),
         rows=spec.rows,
         folder=tracked.folder / f"judge_{judge.name}",
     )
@@ -125,9 +127,25 @@ class Lens:
     """Row, likewise [px]."""
 
     @classmethod
-    def of(cls, camera: CalibratedCamera) -> "Lens":
-        """Prepare for a camera."""
-        width, height = camera.size
+    def of(cls, camera: CalibratedCamera, size: tuple[int, int]) -> "Lens":
+        """Prepare for a camera.
+
+        Args:
+            camera: As calibrated.
+            size: Width and height of the clip's frames [px]. Codecs fill up to whole blocks: less
+                than `BLOCK` fewer columns or rows than were calibrated were cut off at their end.
+
+        Raises:
+            InputError: They have another size.
+        """
+        width, height = size
+        missing = (camera.size[0] - width, camera.size[1] - height)
+        if not all(0 <= lacks < BLOCK for lacks in missing):
+            raise InputError(
+                f"frames of {camera.name} have {width} x {height} pixels",
+                why=f"it was calibrated at {camera.size[0]} x {camera.size[1]}",
+                fix="give the clips as they were filmed",
+            )
         focal = float(camera.matrix[0, 0] + camera.matrix[1, 1]) / 2
         # OpenCV's pixel centres are whole numbers, ours halves.
         plain = np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1]])
@@ -137,17 +155,7 @@ class Lens:
         return cls(focal_px=focal, size=(width, height), across=across, down=down)
 
     def __call__(self, picture: Bytes) -> Bytes:
-        """Straighten a picture.
-
-        Raises:
-            InputError: It has another size than the camera was calibrated with.
-        """
-        if picture.shape[:2] != (self.size[1], self.size[0]):
-            raise InputError(
-                f"a frame has {picture.shape[1]} x {picture.shape[0]} pixels",
-                why=f"its camera was calibrated at {self.size[0]} x {self.size[1]}",
-                fix="give the clips as they were filmed",
-            )
+        """Straighten a picture."""
         return cv2.remap(picture, self.across, self.down, cv2.INTER_LINEAR)
 
     def camera(self, rows: int) -> Camera:
@@ -283,6 +291,11 @@ class _Placed:
             rates=rates.rows(torch.tensor([index])),
             joints=self.tracked.joints(index),
         )
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    first = next(open_clip(path).frames()).picture
+    return first.shape[1], first.shape[0]
 
 
 def _mask(path: Path) -> Mask:
