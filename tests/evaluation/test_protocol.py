@@ -181,3 +181,9 @@ def test_a_frame_without_a_person_is_left_out(subject, tmp_path):
     scores = scored(holed, TruthDrawer(), tmp_path)
     assert [score.index for score in scores] == [0, 1, 3, 4, 5]
     assert "flicker" not in scores[2].unfitted
+
+
+def test_frames_that_do_not_follow_each_other_neither_flicker_nor_tremble(subject, tmp_path):
+    scores = scored(replace(subject, fps=None), TruthDrawer(shift=1), tmp_path)
+    assert len(scores) == 6
+    assert not {"flicker", "jitter_px"} & set(scores[5].unfitted)

@@ -117,7 +117,8 @@ def score_frames(
     start = number * rules.batch
     if start >= subject.frame_count:
         return scores
-    judge = _Judge(drawer=drawer, rules=rules, meter=meter)
+    timed = subject.fps is not None
+    judge = _Judge(drawer=drawer, rules=rules, meter=meter, timed=timed)
     fresh: list[FrameScore] = []
     for frame in subject.frames(max(0, start - 2)):
         if frame.index < start:
@@ -143,11 +144,12 @@ class _Judge:
     drawer: Drawer
     rules: Rules
     meter: PictureMeter
+    timed: bool
     watcher: Watcher = field(default_factory=Watcher)
 
     def recall(self, frame: SubjectFrame) -> None:
         """Draw a frame that was measured before: what follows is compared with it."""
-        if frame.index % self.rules.every == 0:
+        if self.timed and frame.index % self.rules.every == 0:
             self.watcher, _ = self.watcher.step(self.drawer.draw(frame), frame)
 
     def score(self, frame: SubjectFrame) -> FrameScore | None:
@@ -160,8 +162,9 @@ class _Judge:
             drawn = self.drawer.draw(frame)
             seconds = time.perf_counter() - begun
             numbers |= self.meter.measure(drawn, frame)
-            self.watcher, moved = self.watcher.step(drawn, frame)
-            numbers |= moved
+            if self.timed:
+                self.watcher, moved = self.watcher.step(drawn, frame)
+                numbers |= moved
             begun = time.perf_counter()
             again = self._fitted(frame)
             fit_seconds = time.perf_counter() - begun
