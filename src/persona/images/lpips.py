@@ -47,6 +47,8 @@ class Trunk:
     """Names of the LPIPS project's weights of its five stages, version 0.1."""
     pool: int
     """Side of the window whose largest value is kept between stages, in steps of 2 [px]."""
+    pooled: tuple[int, ...]
+    """Numbers of the stages that begin with such a halving."""
     least_side: int
     """Smallest picture that leaves something at the last stage [px]."""
     stages: tuple[tuple[Convolution, ...], ...]
@@ -62,6 +64,7 @@ VGG: Final = Trunk(
     files=("vgg16.safetensors", "vgg16.pth", "vgg16-397923af.pth"),
     linear_files=("lpips_vgg.safetensors", "lpips_vgg.pth", "vgg.pth"),
     pool=2,
+    pooled=(1, 2, 3, 4),
     least_side=16,
     stages=(
         _vgg((0, 3, 64), (2, 64, 64)),
@@ -77,7 +80,8 @@ ALEX: Final = Trunk(
     files=("alexnet.safetensors", "alexnet.pth", "alexnet-owt-7be5be79.pth"),
     linear_files=("lpips_alex.safetensors", "lpips_alex.pth", "alex.pth"),
     pool=3,
-    least_side=35,
+    pooled=(1, 2),
+    least_side=31,
     stages=(
         (Convolution(number=0, taken=3, given=64, side=11, stride=4, padding=2),),
         (Convolution(number=3, taken=64, given=192, side=5, padding=2),),
@@ -87,8 +91,6 @@ ALEX: Final = Trunk(
     ),
 )
 """The trunk that papers report; it halves before the second and third stage only."""
-POOLED: Final = {VGG.name: (1, 2, 3, 4), ALEX.name: (1, 2)}
-"""Stages that begin with a halving."""
 MEAN: Final = (0.485, 0.456, 0.406)
 """Mean of ImageNet's colours."""
 DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -149,7 +151,7 @@ class Lpips(nn.Module):
         total = picture.new_zeros(())
         done = 0
         for number, stage in enumerate(self.trunk.stages):
-            if number in POOLED[self.trunk.name]:
+            if number in self.trunk.pooled:
                 pair = torch.nn.functional.max_pool2d(pair, self.trunk.pool, stride=2)
             for layer in stage:
                 kernel, bias = self.kernels[done], self.biases[done]
