@@ -4,24 +4,29 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from persona.core.errors import FileFormatError
-from persona.images.lpips import STAGES, Lpips, load_lpips
+from persona.core.errors import FileFormatError, InputError
+from persona.images.lpips import ALEX, VGG, Lpips, Trunk, has_lpips, load_lpips
+
+
+def random_weights(trunk: Trunk):
+    """Random weights of the real layout, with what classifies things left in."""
+    g = torch.Generator().manual_seed(0)
+    found = {"classifier.6.bias": torch.zeros(1000)}
+    for layer in (layer for stage in trunk.stages for layer in stage):
+        spread = (2 / (layer.side**2 * layer.taken)) ** 0.5
+        shape = (layer.given, layer.taken, layer.side, layer.side)
+        found[f"features.{layer.number}.weight"] = spread * torch.randn(shape, generator=g)
+        found[f"features.{layer.number}.bias"] = 0.1 * torch.randn(layer.given, generator=g)
+    linear = {
+        f"lin{k}.model.1.weight": torch.rand(1, stage[-1].given, 1, 1, generator=g)
+        for k, stage in enumerate(trunk.stages)
+    }
+    return found, linear
 
 
 @pytest.fixture(scope="module")
 def weights():
-    """Random weights of the real layout, with what classifies things left in."""
-    g = torch.Generator().manual_seed(0)
-    vgg = {"classifier.6.bias": torch.zeros(1000)}
-    for number, taken, given in (entry for stage in STAGES for entry in stage):
-        spread = (2 / (9 * taken)) ** 0.5
-        vgg[f"features.{number}.weight"] = spread * torch.randn(given, taken, 3, 3, generator=g)
-        vgg[f"features.{number}.bias"] = 0.1 * torch.randn(given, generator=g)
-    linear = {
-        f"lin{k}.model.1.weight": torch.rand(1, stage[-1][2], 1, 1, generator=g)
-        for k, stage in enumerate(STAGES)
-    }
-    return vgg, linear
+    return random_weights(VGG)
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +116,45 @@ def test_numbers_that_are_not_finite_are_refused(weights, tmp_path):
     save_file(linear, tmp_path / "lpips_vgg.safetensors")
     with pytest.raises(FileFormatError, match="not finite"):
         load_lpips(tmp_path)
+
+
+def test_alexnet_is_cut_where_the_paper_cuts_it():
+    """Against the layers of torchvision's AlexNet, written out one by one."""
+    found, linear = random_weights(ALEX)
+    g = torch.Generator().manual_seed(5)
+    one, other = torch.rand(3, 96, 80, generator=g), torch.rand(3, 96, 80, generator=g)
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    nn = torch.nn.functional
+
+    def stages(picture):
+        def conv(x, number, **how):
+            weight, bias = found[f"features.{number}.weight"], found[f"features.{number}.bias"]
+            return nn.conv2d(x, weight, bias, **how).relu()
+
+        a = conv(((picture - mean) / deviation)[None], 0, stride=4, padding=2)
+        b = conv(nn.max_pool2d(a, 3, 2), 3, padding=2)
+        c = conv(nn.max_pool2d(b, 3, 2), 6, padding=1)
+        d = conv(c, 8, padding=1)
+        return [nn.normalize(x, dim=1)[0] for x in (a, b, c, d, conv(d, 10, padding=1))]
+
+    expected = sum(
+        ((x - y).square() * linear[f"lin{k}.model.1.weight"][0]).sum(0).mean()
+        for k, (x, y) in enumerate(zip(stages(one), stages(other), strict=True))
+    )
+    torch.testing.assert_close(Lpips(found, linear, trunk=ALEX)(one, other), expected)
+
+
+def test_alexnet_is_read_from_its_own_files_and_refuses_what_is_too_small(tmp_path):
+    found, linear = random_weights(ALEX)
+    assert not has_lpips(tmp_path, ALEX)
+    with pytest.raises(FileFormatError, match="LPIPS needs AlexNet"):
+        load_lpips(tmp_path, ALEX)
+    torch.save(found, tmp_path / "alexnet-owt-7be5be79.pth")
+    torch.save(linear, tmp_path / "alex.pth")
+    assert has_lpips(tmp_path, ALEX)
+    lpips = load_lpips(tmp_path, ALEX)
+    side = ALEX.least_side
+    assert float(lpips(torch.rand(3, side, side), torch.rand(3, side, side))) > 0
+    with pytest.raises(InputError, match="AlexNet needs at least"):
+        lpips(torch.rand(3, side - 1, 60), torch.rand(3, side - 1, 60))

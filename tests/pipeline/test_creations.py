@@ -46,6 +46,9 @@ class Refusing:
     def get(self, subject, recipe=DEFAULT):
         raise Asked(recipe)
 
+    def seconds(self, subject, recipe=DEFAULT):
+        return 7.0
+
 
 def test_finished_avatars_stand_in_for_the_default_alone(tmp_path, subject):
     shop = Finished(folders={"someone else": tmp_path}, others=Refusing())
@@ -73,3 +76,11 @@ def test_every_method_asks_for_the_avatar_it_is_about(subject):
     assert asked["refined"].balanced
     assert not asked["unbalanced"].balanced
     assert asked["refined"].refine == asked["unbalanced"].refine > 0
+
+
+def test_what_an_avatar_took_is_known_of_those_that_were_made_alone(tmp_path, subject):
+    assert Workshop(root=tmp_path).seconds(subject) is None
+    known = Finished(folders={"ada": tmp_path}, others=Refusing())
+    assert known.seconds(subject) is None
+    assert known.seconds(subject, Recipe(refine=5)) == 7.0
+    assert our_methods(Refusing())["ours"].made_seconds(subject) == 7.0

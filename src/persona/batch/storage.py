@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-import fsspec
 from fsspec.core import url_to_fs
 
 from persona.core.atomic import replacing_file, write_text
@@ -203,7 +202,8 @@ _FAULTS: Final = (OSError, ImportError, ValueError)
 """What reaching a place raises when it cannot be reached or written."""
 
 
-def _reach(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+def _reach(url: str) -> tuple[Any, str]:
+    # A file system; Any, since what fsspec says of find and cat_file forgets their options.
     try:
         system, root = url_to_fs(url)
     except (ImportError, ValueError) as error:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "render": "draw one picture of an avatar",
     "track": "follow a person through a video, and write their motion",
     "motion": "convert motions between formats, and measure them",
+    "evaluate": "measure how good avatars are, against frames they have not seen",
     "ablate": "leave one technique away at a time, and see what it was worth",
     "batch": "do that for thousands, on one machine or a cluster",
     "weights": "list, fetch and verify the weights of larger models",
@@ -129,7 +130,7 @@ def _help() -> str:
             *(f"  {name:<{width}}  {what}" for name, what in options.items()),
             "",
             "exit codes: 0 done, 1 a bug, 2 unusable input, 3 something is missing or cannot run",
-            "here, 4 the optimisation failed, 5 slower than the baseline, 6 part of a batch failed",
+            "here, 4 the optimisation failed, 5 worse than the baseline, 6 part of a batch failed,",
             "130 interrupted",
             "",
         )

@@ -1,5 +1,7 @@
 """One picture that shows an avatar from everywhere: the instrument for judging by eye."""
 
+import base64
+import io
 import math
 import textwrap
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ HEAD_YAWS: Final = {
 """From where the head is shown [deg]."""
 LABEL_SIZE: Final = 18
 """Height of letters [px]."""
+JPEG_QUALITY: Final = 88
+"""Of the pictures inside the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +154,13 @@ def sheet(
 def to_pillow(image: Image) -> Pillow.Image:
     """Give a picture as Pillow has them."""
     return Pillow.fromarray((image.detach().clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8))
+
+
+def as_data_url(image: Image) -> str:
+    """Give a picture as text that a page can hold, without any metadata."""
+    data = io.BytesIO()
+    to_pillow(image).save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _drawn(cloud: Gaussians, camera: Camera) -> Image:

@@ -103,6 +103,15 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """A method that knows how long it took to make what it draws."""
+
+    def made_seconds(self, subject: Subject) -> float | None:
+        """Say how long it took [s]; None where that was not seen."""
+        ...
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Placement:
     """Put a body that was measured in one photo where a person of exact size stands.

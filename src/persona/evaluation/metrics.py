@@ -26,6 +26,9 @@ class Metric:
     """What goes wrong when it is bad."""
     digits: int = 2
     """Digits after the point worth printing."""
+    tolerance: float | None = None
+    """How much worse than a committed baseline still passes, in the metric's unit; None is not
+    compared."""
 
     def passes(self, value: float) -> bool:
         """Say whether a value is good enough; NaN never is."""
@@ -34,6 +37,21 @@ class Metric:
         if math.isnan(value):
             return False
         return value >= self.gate if self.better == "higher" else value <= self.gate
+
+    def worse_by(self, value: float, baseline: float) -> float:
+        """Say how much worse a value is than another, in the metric's unit; negative is better.
+
+        What is as infinite as the baseline is no worse; NaN is infinitely worse.
+        """
+        if math.isnan(value):
+            return math.inf
+        if value == baseline:
+            return 0.0
+        return baseline - value if self.better == "higher" else value - baseline
+
+    def written(self, value: float | None) -> str:
+        """Write a value without its unit, for people; a dash where there is none."""
+        return "-" if value is None else f"{value:.{self.digits}f}"
 
 
 METRICS: Final[dict[str, Metric]] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from persona.avatar import Avatar
+from persona.core.config import load_config, save_config
 from persona.core.fingerprint import code_version, fingerprint
 from persona.core.timing import measured
 from persona.evaluation.subjects import Subject
@@ -47,6 +48,14 @@ DEFAULT: Final = Recipe()
 """What `persona create` does when nothing is asked for."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What making an avatar took."""
+
+    seconds: float
+    """On the clock [s]."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Creation:
     """A finished avatar and where it is."""
@@ -68,6 +77,10 @@ class Creations(Protocol):
 
     def get(self, subject: Subject, recipe: Recipe = DEFAULT) -> Creation:
         """Give the avatar of a subject's photo."""
+        ...
+
+    def seconds(self, subject: Subject, recipe: Recipe = DEFAULT) -> float | None:
+        """Say how long it took to make [s]; None where that was not seen."""
         ...
 
 
@@ -92,8 +105,19 @@ class Workshop:
             self.root.mkdir(parents=True, exist_ok=True)
             with measured() as clock:
                 _make(subject, recipe, folder)
-            self.on_made(subject.name, recipe, clock.cost().seconds)
+            seconds = clock.cost().seconds
+            save_config(self._made_file(folder), Made(seconds=seconds))
+            self.on_made(subject.name, recipe, seconds)
         return Creation(avatar=Avatar.load(folder), folder=folder)
+
+    def seconds(self, subject: Subject, recipe: Recipe = DEFAULT) -> float | None:
+        """Say how long an avatar took [s]; None where it was not made here."""
+        file = self._made_file(self.folder_of(subject, recipe))
+        return load_config(file, Made).seconds if file.is_file() else None
+
+    @staticmethod
+    def _made_file(folder: Path) -> Path:
+        return folder.with_name(f"{folder.stem}_made.json")
 
     def folder_of(self, subject: Subject, recipe: Recipe) -> Path:
         """Say where an avatar is or will be."""
@@ -118,6 +142,11 @@ class Finished:
             return self.others.get(subject, recipe)
         folder = self.folders[subject.name]
         return Creation(avatar=Avatar.load(folder), folder=folder)
+
+    def seconds(self, subject: Subject, recipe: Recipe = DEFAULT) -> float | None:
+        """Say how long those that were made took [s]; nothing is known of finished ones."""
+        finished = recipe == DEFAULT and subject.name in self.folders
+        return None if finished else self.others.seconds(subject, recipe)
 
 
 def _make(subject: Subject, recipe: Recipe, folder: Path) -> None:

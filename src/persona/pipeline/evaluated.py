@@ -47,6 +47,10 @@ class OurMethod:
         """Get the avatar, and make it draw."""
         return self.make(self.creations.get(subject, self.recipe), subject)
 
+    def made_seconds(self, subject: Subject) -> float | None:
+        """Say how long its avatar took."""
+        return self.creations.seconds(subject, self.recipe)
+
 
 def our_methods(creations: Creations) -> dict[str, Method]:
     """Give all of them by name, the default first."""

@@ -11,7 +11,7 @@ from persona.avatar import Avatar
 from persona.core.atomic import write_text
 from persona.core.conventions import PROVENANCE
 from persona.core.run_folder import StageReport
-from persona.evaluation.contact_sheet import Tile
+from persona.evaluation.contact_sheet import Tile, as_data_url
 from persona.evaluation.metrics import scores_from
 from persona.pipeline import report_pictures as pictures
 from persona.pipeline.refined import Refined
@@ -81,7 +81,7 @@ def write_report(story: Story, path: Path) -> None:
 
 def _strip(tiles: list[Tile]) -> str:
     figures = (
-        f'<figure><img src="{pictures.as_data_url(tile.image)}" alt="{html.escape(tile.label)}">'
+        f'<figure><img src="{as_data_url(tile.image)}" alt="{html.escape(tile.label)}">'
         f"<figcaption>{html.escape(tile.label)}</figcaption></figure>"
         for tile in tiles
     )

@@ -1,7 +1,5 @@
 """The pictures of a report: photo, mask, parts, fit, and the avatar from all sides."""
 
-import base64
-import io
 from typing import Final
 
 import torch
@@ -50,8 +48,6 @@ CLOTH_HEIGHT: Final = 330
 """Rows [px]."""
 CLOTH_YAW: Final = 0.45
 """Where it is seen from, a little to the left of front [rad]."""
-JPEG_QUALITY: Final = 88
-"""Of the pictures inside the page."""
 
 
 def photo_tiles(photo: Photo, observation: Observation, avatar: Avatar) -> list[Tile]:
@@ -144,13 +140,6 @@ def _lively_frames(offsets: Float[Tensor, "t k 3"]) -> list[int]:
 def near_tiles(avatar: Avatar) -> list[Tile]:
     """Show head, hands and shoes."""
     return [*head_tiles(avatar), *hand_tiles(avatar)]
-
-
-def as_data_url(image: Image) -> str:
-    """Give a picture as text that a page can hold, without any metadata."""
-    data = io.BytesIO()
-    to_pillow(image).save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _window_parts(observation: Observation, mask: Mask) -> Image:

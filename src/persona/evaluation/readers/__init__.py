@@ -1,0 +1,1 @@
+"""Readers of the data sets: every one gives `subjects.Subject`s."""
