@@ -130,8 +130,9 @@ def _right(shelf: Shelf, receipt: Receipt) -> bool:
 
 
 def _leftovers(out: Path) -> list[Path]:
-    results = [path for path in (out / "results").iterdir() if path.name.startswith(".")]
-    return results + [path for path in out.rglob("*") if path.suffix in (".partial", ".tmp")]
+    """List files that were being written, and runs that did not end, of jobs that are done."""
+    runs = [path for path in (out / "results").iterdir() if path.name.startswith(".")]
+    return runs + [path for path in out.rglob(".partial-*") if path not in runs]
 
 
 if __name__ == "__main__":

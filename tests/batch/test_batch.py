@@ -108,6 +108,18 @@ def test_what_is_no_longer_whole_is_done_again(photos, tmp_path):
     assert victim.read_text() == '{"seed": 0}'
 
 
+def test_what_a_killed_worker_was_writing_is_removed(photos, tmp_path):
+    jobs = list(plan_jobs("create", photos("go", "go"), {"seed": 0}))
+    results = tmp_path / "out" / "results"
+    mine = results / f".partial-0123abcd-{jobs[0].output}"
+    anothers = results / ".partial-0123abcd-other.persona"
+    for folder in (mine, anothers):
+        folder.mkdir(parents=True)
+    do(photos("go", "go"), tmp_path / "out")
+    assert not mine.exists()
+    assert anothers.exists()
+
+
 def test_one_that_is_refused_does_not_stop_the_others(photos, tmp_path):
     sources = photos("go", "refuse", "go")
     counts, shelf, jobs = do(sources, tmp_path / "out")
@@ -244,6 +256,13 @@ def test_names_are_harmless():
     assert name_of("/x/ä/..") == "unnamed"
 
 
+def test_an_evaluation_goes_by_the_avatars_name(photos):
+    first, second = photos("go", "go")
+    Path(second).write_bytes(Path(first).read_bytes())
+    assert len(list(plan_jobs("animate", [first, second], {}))) == 1
+    assert len(list(plan_jobs("evaluate", [first, second], {}))) == 2
+
+
 @pytest.mark.slow
 def test_ten_thousand_jobs_take_no_memory(tmp_path):
     out = tmp_path / "out"
@@ -295,7 +314,7 @@ def test_twenty_workers_and_the_head_are_killed(photos, tmp_path):
     results = sorted((out / "results").iterdir())
     assert len(results) == 100
     assert all((r / "avatar.txt").read_text() == '{"seed": 0}' for r in results)
-    assert not [p for p in out.rglob("*") if "half" in p.name]
+    assert not [p for p in out.rglob("*") if "half" in p.name or ".partial-" in p.name]
 
 
 def children(pid):

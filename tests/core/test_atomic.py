@@ -67,5 +67,7 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path):
     (tmp_path / f"{PARTIAL_PREFIX}1-a" / "x").touch()
     (tmp_path / f"{PARTIAL_PREFIX}2-b.txt").touch()
     (tmp_path / "c.txt").touch()
-    assert remove_leftovers(tmp_path) == 2
+    assert remove_leftovers(tmp_path, of="b") == 0
+    assert remove_leftovers(tmp_path, of="b.txt") == 1
+    assert remove_leftovers(tmp_path) == 1
     assert names(tmp_path) == ["c.txt"]

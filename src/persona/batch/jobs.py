@@ -74,7 +74,9 @@ def plan_jobs(
         )
     code, known = code_version(), set[str]()
     for source in sources:
-        key = fingerprint(kind, options, code, content_hash(source))
+        # An evaluation measures on the subject that has the avatar's name.
+        asked = name_of(source) if kind == "evaluate" else ""
+        key = fingerprint(kind, options, code, content_hash(source), asked)
         if key in known or int(key[:8], 16) % parts != part - 1:
             continue
         known.add(key)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, get_args
 
-from persona.batch.jobs import Job
+from persona.batch.jobs import Job, Kind
 from persona.batch.storage import Shelf
 from persona.core.errors import PersonaError
 
@@ -67,6 +67,7 @@ def refused(job: Job, state: State, error: PersonaError, **facts: Any) -> Receip
 
 def write_receipt(shelf: Shelf, receipt: Receipt) -> None:
     """Put it on the shelf, in one step."""
+    shelf.sweep(f"{FOLDER}/{receipt.key}.json")
     shelf.write(f"{FOLDER}/{receipt.key}.json", receipt.text())
 
 
@@ -85,6 +86,8 @@ def read_receipt(shelf: Shelf, key: str) -> Receipt | None:
 
 
 def _is_sane(receipt: Receipt) -> bool:
+    if receipt.kind not in get_args(Kind):
+        return False
     if receipt.state == "done":
         return isinstance(receipt.files, dict)
     said = isinstance(receipt.error, dict) and {"what", "why", "fix"} <= set(receipt.error)

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from fsspec.core import url_to_fs
 
-from persona.core.atomic import replacing_file, write_text
+from persona.core.atomic import remove_leftovers, replacing_file, write_text
 from persona.core.errors import BackendError, InputError
 from persona.core.fingerprint import fingerprint
 
@@ -158,6 +158,11 @@ class Shelf:
         """Remove a file or folder that is there."""
         system, root = _reach(self.url)
         system.rm(f"{root}/{name}", recursive=True)
+
+    def sweep(self, name: str) -> None:
+        """Remove what killed writers of a file or folder left beside it, on this machine."""
+        path = self.root / name
+        remove_leftovers(path.parent, of=path.name)
 
     def publish(self, name: str) -> None:
         """Send what was made in `root` to where it belongs; nothing to do on this machine."""

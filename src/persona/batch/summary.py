@@ -17,7 +17,9 @@ ORDER: Final = ("quarantined", "failed", "done")
 COLUMNS: Final = (
     *("name", "state", "kind", "output", "seconds", "peak_memory", "tries", "what", "why", "fix"),
 )
-SHOWN: Final = ("psnr", "mask_iou", "see_through")
+PAGES: Final = {"create": "/report.html", "animate": "", "evaluate": "/index.html"}
+"""What a result's card leads to, inside the result."""
+SHOWN: Final = ("psnr", "mask_iou", "see_through", "psnr_box", "iou", "vertex_mm")
 """Numbers under a picture, where they were measured."""
 PROVENANCE: Final = "Made from photos of real people by persona."
 
@@ -106,9 +108,8 @@ def _card(receipt: Receipt) -> str:
             f'<br><span class="quiet">{error["why"]}</span><br>{error["fix"]}</figcaption></figure>'
         )
     picture = ""
-    target = html.escape(receipt.output)
+    target = html.escape(receipt.output + PAGES[receipt.kind])
     if receipt.kind == "create":
-        target += "/report.html"
         picture = f'<img loading="lazy" alt="{name}" src="{THUMBNAILS}/{receipt.key}.jpg">'
     numbers = ", ".join(f"{k} {receipt.numbers[k]:.3g}" for k in SHOWN if k in receipt.numbers)
     warnings = "".join(f'<br><span class="warn">{html.escape(w)}</span>' for w in receipt.warnings)

@@ -1,51 +1,27 @@
 """Do one job in this process, and say what became of it."""
 
-import json
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from persona.batch.commands import animate, evaluate
 from persona.batch.jobs import Job
 from persona.batch.receipts import Receipt, refused
+from persona.batch.recorder import Recorder
 from persona.batch.storage import Shelf, fetched
 from persona.core.atomic import replacing_file
-from persona.core.errors import BackendError, InputError, PersonaError
+from persona.core.errors import BackendError, PersonaError
 from persona.core.fingerprint import code_version
-from persona.core.progress import Progress, Stage, speaking
-from persona.core.timing import Stopwatch, measured, peak_memory
+from persona.core.progress import speaking
+from persona.core.timing import measured, peak_memory
 
 RESULTS: Final = "results"
 """Folder of what the jobs make."""
 THUMBNAILS: Final = "thumbnails"
 THUMBNAIL_PX: Final = 320
 """Height of a thumbnail."""
-
-
-class Recorder(Progress):
-    """A voice that keeps the time of every stage, and the warnings."""
-
-    def __init__(self, heard: Callable[[str], None] = lambda _: None) -> None:
-        self.seconds: dict[str, float] = {}
-        self.warnings: list[str] = []
-        self._heard = heard
-
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.warnings.append(text)
-
-    def _begin(self, name: str, steps: int | None) -> Stage:
-        self._heard(name)
-        return super()._begin(name, steps)
-
-    def _end(self, stage: Stage, watch: Stopwatch, *, finished: bool) -> None:
-        if finished:
-            self.seconds[stage.name] = round(watch.cost().seconds, 3)
 
 
 def do_job(
@@ -69,6 +45,7 @@ def do_job(
             with fetched(job.source, shelf.root / ".inputs") as source:
                 target = shelf.root / RESULTS / job.output
                 target.parent.mkdir(parents=True, exist_ok=True)
+                shelf.sweep(f"{RESULTS}/{job.output}")
                 numbers, warnings = _WORK[job.kind](job, source, target, shelf, recorder)
             shelf.publish(f"{RESULTS}/{job.output}")
     except PersonaError as error:
@@ -134,58 +111,18 @@ def _thumbnail(film: Path, path: Path) -> None:
         picture.save(partial, "JPEG", quality=85)
 
 
-def _command(
+def _animate(
     job: Job, source: Path, target: Path, shelf: Shelf, recorder: Recorder
 ) -> tuple[dict[str, float], list[str]]:
-    """Run `persona KIND` on an avatar in a process of its own, and listen to its events."""
     del shelf
-    words = [sys.executable, "-m", "persona", job.kind, str(source), "--out", str(target)]
-    words += [word for name, value in job.options.items() for word in _flag(name, value)]
-    result: dict[str, float] = {}
-    with _running([*words, "--json"]) as lines:
-        for line in lines:
-            event = json.loads(line)
-            if event["event"] == "stage_finished":
-                recorder.seconds[event["stage"]] = event["seconds"]
-            elif event["event"] == "warning":
-                recorder.warn(event["text"])
-            elif event["event"] == "result":
-                numbers = {k: v for k, v in event.items() if isinstance(v, int | float)}
-                result.update({k: float(v) for k, v in numbers.items()})
-            elif event["event"] == "error":
-                raise InputError(event["what"], why=event["why"], fix=event["fix"])
-    return result, []
+    return animate(source, target, job.options, recorder), []
 
 
-@contextmanager
-def _running(words: list[str]) -> Iterator[Iterator[str]]:
-    """Give the lines of a command's output; it must end well once they are read."""
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield iter(process.stdout.readline, "")
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise BackendError(
-            f"persona {words[3]} ended with {process.returncode}",
-            why="it broke, or was killed",
-            fix="run it alone on this input to see more",
-        )
+def _evaluate(
+    job: Job, source: Path, target: Path, shelf: Shelf, recorder: Recorder
+) -> tuple[dict[str, float], list[str]]:
+    del shelf
+    return evaluate(source, target, job.options, recorder), []
 
 
-def _flag(name: str, value: Any) -> list[str]:
-    """Write an option as the command line wants it."""
-    flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag] if value else []
-    return [] if value is None else [f"{flag}={value}"]
-
-
-def free_space(folder: Path) -> int:
-    """Say how much room is left [bytes]."""
-    return shutil.disk_usage(folder).free
-
-
-_WORK: Final = {"create": _create, "animate": _command, "evaluate": _command}
+_WORK: Final = {"create": _create, "animate": _animate, "evaluate": _evaluate}

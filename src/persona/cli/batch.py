@@ -57,6 +57,9 @@ class Args:
     """For animate: as of `persona animate`."""
     size: int = 720
     """For animate: height of the picture [px]."""
+    spec: str = "truth"
+    """For evaluate: as of `persona evaluate`; each avatar is measured on the subject of its name.
+    Every worker must find the file there."""
 
 
 def run(args: Args) -> int:
@@ -106,7 +109,14 @@ def _options(args: Args, kind: str) -> dict[str, Any]:
             "generator": args.generator,
         }
         return options | ({"body": str(args.body.resolve())} if args.body else {})
-    return {"motion": args.motion, "size": args.size} if kind == "animate" else {}
+    if kind == "animate":
+        return {"motion": args.motion, "size": args.size}
+    if not args.spec.endswith(".toml"):
+        return {"spec": args.spec}
+    from persona.batch.jobs import content_hash
+
+    path = Path(args.spec).resolve()
+    return {"spec": str(path), "spec_digest": content_hash(str(path))}
 
 
 def _shard(text: str) -> tuple[int, int]:

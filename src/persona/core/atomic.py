@@ -79,12 +79,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def remove_leftovers(folder: Path) -> int:
+def remove_leftovers(folder: Path, *, of: str | None = None) -> int:
     """Delete what killed writers left in ``folder``; return how many there were.
 
-    Call it only where no other process writes.
+    Call it only where no other process writes, or writes the file or folder called ``of``.
     """
-    leftovers = list(folder.glob(f"{PARTIAL_PREFIX}*"))
+    leftovers = [path for path in folder.glob(f"{PARTIAL_PREFIX}*") if of in (None, _whole(path))]
     for leftover in leftovers:
         _remove(leftover)
     return len(leftovers)
@@ -92,6 +92,11 @@ def remove_leftovers(folder: Path) -> int:
 
 def _partial_name(path: Path) -> Path:
     return path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(4)}-{path.name}")
+
+
+def _whole(partial: Path) -> str:
+    """Say what a partial name was to become."""
+    return partial.name.removeprefix(PARTIAL_PREFIX).partition("-")[2]
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
