@@ -1,7 +1,7 @@
 """MimicMotion: a photo and a film of skeletons become a film of the person."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from persona.synthesis.diffusion.pose_net import accept_pose
 from persona.synthesis.diffusion.progress_file import Denoised, ProgressFile, chunks
 from persona.synthesis.diffusion.settings import AYS_SIGMAS, AYS_STEPS, MimicMotionSettings
 from persona.synthesis.diffusion.sharing import Alone, Share
+from persona.synthesis.diffusion.speed import attend_to_one_key, compile_repeated
 from persona.synthesis.diffusion.windows import windows
 
 CLIP_SIDE_PX: Final = 224
@@ -98,6 +99,9 @@ class MimicMotion:
         home = torch.device("cpu") if self.settings.offload else self.device
         for part in self._models():
             part.to(home)
+        attend_to_one_key(self.components.unet)
+        if self.settings.compiled:
+            compile_repeated(self.components.unet, self.components.vae.decoder)
         if self.settings.chunked_feed_forward:
             self.components.unet.enable_forward_chunking(1, 0)
         return self
@@ -243,7 +247,10 @@ class MimicMotion:
 
     def _decoded(self, latents: Float[Tensor, "k 4 y x"]) -> UInt8[Tensor, "k 3 h w"]:
         vae = self.components.vae
-        colors = vae.decode(latents.to(vae.dtype), num_frames=len(latents)).sample.float()
+        # Compiling anew for the few frames that are left over takes longer than all the others.
+        whole = len(latents) == self.settings.decode_chunk
+        with nullcontext() if whole else torch.compiler.set_stance("force_eager"):
+            colors = vae.decode(latents.to(vae.dtype), num_frames=len(latents)).sample.float()
         if not bool(torch.isfinite(colors).all()):
             raise BackendError(
                 f"decoding gave numbers beyond {vae.dtype}",

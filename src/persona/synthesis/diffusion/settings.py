@@ -44,6 +44,8 @@ class MimicMotionSettings:
     """One call for both halves of guidance instead of two: more memory, a little faster."""
     decode_chunk: int = 8
     """Frames decoded together; changes the pictures very little, as the decoder sees time."""
+    compiled: bool = False
+    """Compile the blocks that repeat: a third faster after the first minutes."""
     offload: bool = False
     """Keep on the card only what is at work."""
     chunked_feed_forward: bool = False
