@@ -57,9 +57,9 @@ class DwposeSkeleton:
     """Left and right: wrist, then thumb to little finger, each from its root."""
     hands_confidence: Float[np.ndarray, "2 21"]
     """0 to 1."""
-    face: Float[np.ndarray, "68 2"]
+    face: Float[np.ndarray, "f 2"]
     """The 68 points of iBUG."""
-    face_confidence: Float[np.ndarray, " 68"]
+    face_confidence: Float[np.ndarray, " f"]
     """0 to 1."""
 
     def __post_init__(self) -> None:
