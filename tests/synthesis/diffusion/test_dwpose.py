@@ -40,4 +40,4 @@ def test_points_nobody_saw_are_not_drawn():
 
 def test_another_count_of_points_is_refused():
     with pytest.raises(InputError, match="face has points"):
-        skeleton(face=np.zeros((51, 2)))
+        skeleton(face=np.zeros((51, 2)), face_confidence=np.zeros(51))

@@ -108,11 +108,7 @@ class MimicMotion:
 
     def steps(self, frame_count: int) -> int:
         """Say how many pieces of work this process reports, if nothing was done before."""
-        cover = windows(frame_count, self.settings.window, self.settings.overlap)
-        halves = 1 if self.settings.batched_guidance else 2
-        per_step = len(self.share.mine(range(halves * len(cover))))
-        decoded = len(self.share.mine(list(chunks(frame_count, self.settings.decode_chunk))))
-        return per_step * self.settings.steps + decoded
+        return count_pieces(self.settings, self.share, frame_count)
 
     @torch.no_grad()
     def __call__(
@@ -337,6 +333,15 @@ class MimicMotion:
             part.to("cpu")
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+
+def count_pieces(settings: MimicMotionSettings, share: Share, frame_count: int) -> int:
+    """Count the windows that one process denoises, and the chunks that it decodes."""
+    cover = windows(frame_count, settings.window, settings.overlap)
+    halves = 1 if settings.batched_guidance else 2
+    per_step = len(share.mine(range(halves * len(cover))))
+    decoded = len(share.mine(list(chunks(frame_count, settings.decode_chunk))))
+    return per_step * settings.steps + decoded
 
 
 def _sums_for(latents: Float[Tensor, "n 4 y x"]) -> Float[Tensor, "2 n 4 y x"]:

@@ -1,7 +1,7 @@
 """How MimicMotion samples."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from persona.core.errors import InputError
 
@@ -60,3 +60,21 @@ class MimicMotionSettings:
                 why="sides are multiples of 64, windows share a frame at least and must move on",
                 fix="leave them at 576 x 1024, 25 steps, 72 and 6",
             )
+
+
+ROOMS: Final[tuple[tuple[float, dict[str, Any]], ...]] = (
+    (23.0, {}),
+    (15.0, {"offload": True}),
+    (11.0, {"offload": True, "chunked_feed_forward": True, "decode_chunk": 2}),
+)
+"""Least memory of a card [GiB] -> what to set; peaks are in ``docs/diffusion.md``."""
+SMALLEST: Final[dict[str, Any]] = ROOMS[-1][1] | {"window": 16, "overlap": 4}
+"""For cards of 8 GB: the windows are shorter than those that the model was trained on."""
+
+
+def for_memory(settings: MimicMotionSettings, gibibytes: float) -> MimicMotionSettings:
+    """Let settings fit a card, as quick as they can be there."""
+    for least, changed in ROOMS:
+        if gibibytes >= least:
+            return replace(settings, **changed)
+    return replace(settings, **SMALLEST)
