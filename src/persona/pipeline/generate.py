@@ -15,6 +15,7 @@ from persona.core.run_folder import RunFolder
 from persona.fitting.stage import FitBody
 from persona.perception.stage import PerceivePhoto
 from persona.pipeline.create import read_photo
+from persona.pipeline.generators import film_folder
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
@@ -77,7 +78,7 @@ def generate(
             "generate",
             partial(generator, folder=film_folder(run)),
             sitter,
-            key=(generator.name, generator),
+            key=generator.key,
             steps=generator.steps(sitter),
         )
         if rank == 0:
@@ -85,13 +86,6 @@ def generate(
                 write_frames(folder, frames)
     shutil.rmtree(path)
     return frames
-
-
-def film_folder(run: RunFolder) -> Path:
-    """Give the folder in which a film's state is kept."""
-    folder = run.path / "generating"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def write_frames(folder: Path, frames: FrameSet) -> None:

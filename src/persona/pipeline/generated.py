@@ -42,6 +42,11 @@ LABELLED_EVERY: Final = 4
 class MakeFilm(Protocol):
     """Photo, skeletons -> film; `synthesis.diffusion.mimicmotion.MimicMotion` is one."""
 
+    @property
+    def key(self) -> object:
+        """Everything that the film depends on besides photo and skeletons."""
+        ...
+
     def steps(self, frame_count: int) -> int:
         """Say how many steps it will report."""
         ...
@@ -76,6 +81,12 @@ class DiffusionFrames:
     """One frame of so many is labelled."""
     labels: Callable[[], AbstractContextManager[LabelFrame]] = embedded_labels
     """Who looks at the frames."""
+
+    @property
+    def key(self) -> object:
+        """Model, motion, and which frames are looked at."""
+        size = (self.width, self.height, self.every)
+        return self.name, self.film.key, self.motion, size
 
     def steps(self, sitter: Sitter) -> int:
         """Count what the model reports, and frames drawn and labelled."""

@@ -1,6 +1,5 @@
 """Generators of frames by name."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from torch import Tensor
 
 from persona.animation.program import DRIVING_FRAMES, driving_motion
 from persona.avatar import Avatar
-from persona.core.device import choose_device
+from persona.core.device import device_of_process
 from persona.core.errors import InputError
+from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
 from persona.pipeline.dressed_motion import SynthesizeFrames
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
@@ -23,9 +23,11 @@ from persona.records.outfit import Outfit
 from persona.synthesis.diffusion.mimicmotion import MimicMotion, count_pieces
 from persona.synthesis.diffusion.settings import MimicMotionSettings, for_memory
 from persona.synthesis.diffusion.sharing import Share, share_of_process
-from persona.synthesis.generator import Sitter
+from persona.synthesis.generator import FrameGenerator, Sitter
 
-PHYSICS, MIMICMOTION, NONE = "physics", "mimicmotion", "none"
+PHYSICS: Final = "physics"
+MIMICMOTION: Final = "mimicmotion"
+NONE: Final = "none"
 NAMES: Final = (PHYSICS, MIMICMOTION)
 """Generators that can be asked for, and put together by a plus."""
 
@@ -78,6 +80,11 @@ class PhysicsFrames:
     name: str = PHYSICS
     """What people call it."""
 
+    @property
+    def key(self) -> object:
+        """Its settings."""
+        return self.name, self.synthesize
+
     def steps(self, sitter: Sitter) -> int:
         """Count simulated frames."""
         return self.synthesize.steps(_dressed(sitter)[0])
@@ -113,6 +120,11 @@ class MimicMotionFilm:
     share: Share
     """Who does which pieces."""
 
+    @property
+    def key(self) -> object:
+        """Settings, and which weights."""
+        return self.settings, self.base, self.checkpoint, self.device.type
+
     def steps(self, frame_count: int) -> int:
         """Count windows and chunks."""
         return count_pieces(self.settings, self.share, frame_count)
@@ -147,7 +159,7 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
     Raises:
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
-    device = _device(options.device)
+    device = device_of_process(options.device)
     settings = options.sampling
     if device.type == "cuda" and options.fit_card:
         memory = torch.cuda.get_device_properties(device).total_memory
@@ -172,15 +184,22 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
     )
 
 
-def _device(name: str) -> torch.device:
-    """Choose the device, and of several cards the one that ``torchrun`` means for this process."""
-    device = choose_device(name)
-    rank = os.environ.get("LOCAL_RANK")
-    if device.type != "cuda" or rank is None:
-        return device
-    mine = torch.device("cuda", int(rank))
-    torch.cuda.set_device(mine)
-    return mine
+def by_diffusion(
+    names: tuple[str, ...], options: DiffusionOptions | None = None
+) -> FrameGenerator | None:
+    """Set up whoever of some generators makes pictures by diffusion; None where nobody does.
+
+    Raises:
+        MissingPartError: Weights are missing; the text has the command that gets them.
+    """
+    return mimicmotion_frames(options or DiffusionOptions()) if MIMICMOTION in names else None
+
+
+def film_folder(run: RunFolder) -> Path:
+    """Give the folder in which a film's state is kept."""
+    folder = run.path / "generating"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:

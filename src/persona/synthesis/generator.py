@@ -38,6 +38,11 @@ class FrameGenerator(Protocol):
         """What people call it."""
         ...
 
+    @property
+    def key(self) -> object:
+        """Everything that its frames depend on besides the sitter, for `core.fingerprint`."""
+        ...
+
     def steps(self, sitter: Sitter) -> int:
         """Say how many steps it will report."""
         ...

@@ -147,4 +147,4 @@ def _back_into_picture(joints: Float[Tensor, "t 55 3"], camera: Camera) -> Float
     window = min(SMOOTHING_FRAMES, len(metres) - (len(metres) + 1) % 2)
     if window <= SMOOTHING_ORDER:
         return metres
-    return savgol_filter(metres, window, SMOOTHING_ORDER)
+    return np.asarray(savgol_filter(metres, window, SMOOTHING_ORDER))
