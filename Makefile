@@ -85,7 +85,7 @@ fuzz: $(STAMPS)/build
 	  $(BIN)/python tools/fuzz_native.py --library build/sanitize/libpersona_native.so $(FUZZ)
 
 fuzz-motions: $(STAMPS)/build
-	$(BIN)/python tools/fuzz_motions.py --files 10000 $(FUZZ)
+	$(BIN)/python -m tools.fuzz_motions --files 10000 $(FUZZ)
 
 # One program that needs nothing of the machine it runs on; the emulator is Debian's qemu-user-static.
 cross-arm: $(STAMPS)/build

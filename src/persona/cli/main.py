@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "track": "follow a person through a video, and write their motion",
     "motion": "convert motions between formats, and measure them",
     "ablate": "leave one technique away at a time, and see what it was worth",
+    "batch": "do that for thousands, on one machine or a cluster",
     "weights": "list, fetch and verify the weights of larger models",
     "sample": "draw a photo of a person who does not exist, to try things on",
     "bench": "measure how fast this machine draws, trains and animates",
@@ -129,7 +130,8 @@ def _help() -> str:
             *(f"  {name:<{width}}  {what}" for name, what in options.items()),
             "",
             "exit codes: 0 done, 1 a bug, 2 unusable input, 3 something is missing or cannot run",
-            "here, 4 the optimisation failed, 5 slower than the baseline, 130 interrupted",
+            "here, 4 the optimisation failed, 5 slower than the baseline, 6 part of a batch failed",
+            "130 interrupted",
             "",
         )
     )
