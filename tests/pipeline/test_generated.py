@@ -7,11 +7,18 @@ import pytest
 import torch
 
 from persona.animation.program import driving_motion
-from persona.core.errors import InputError, OptimizationError
+from persona.core.errors import InputError, MissingPartError, OptimizationError
 from persona.optimization.joint import JointConfig
 from persona.pipeline.create import create
+from persona.pipeline.generate import generate
 from persona.pipeline.generated import DiffusionFrames
-from persona.pipeline.generators import parse_generators
+from persona.pipeline.generators import (
+    DiffusionOptions,
+    Together,
+    by_diffusion,
+    frame_generator,
+    parse_generators,
+)
 from persona.pipeline.refined import RefineJointly
 from persona.records.frame_labels import FrameLabels
 from persona.records.observation import Part
@@ -33,7 +40,9 @@ class Film:
         self.made = MimicMotion.from_components(**random_parts(), settings=settings)
         self.steps = self.made.steps
 
-    def __call__(self, photo, skeletons, *, folder=None, tick=lambda: None):
+    def __call__(self, photo, skeletons, *, face, folder=None, tick=lambda: None):
+        assert 0 <= face[0] < face[2] <= 128
+        assert 0 <= face[1] < face[3] <= 192
         self.skeletons = skeletons
         return self.made(photo, skeletons, folder=folder, tick=tick)
 
@@ -144,8 +153,124 @@ def test_an_avatar_is_refined_by_generated_pictures(frames, counting, monkeypatc
     assert "trust 0." in report
 
 
+def generated(counting, frames, out, rank=0):
+    sitter = sitter_of(counting)
+    return generate(
+        sitter.photo,
+        frames,
+        out=out,
+        perceive=lambda _: sitter.observation,
+        fit=lambda _, *, focal_px=None: sitter.fit,
+        body_digest="",
+        rank=rank,
+    )
+
+
+@pytest.fixture
+def believing(monkeypatch):
+    """Believe poses of noise."""
+    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
+
+
+@pytest.mark.usefixtures("believing")
+def test_frames_alone_are_written_and_a_stopped_call_goes_on(frames, counting, tmp_path):
+    whole = generated(counting, frames, tmp_path / "whole")
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert "frames.json" in files
+    assert sum(name.endswith(".png") for name in files) == len(whole.clips[0].pictures) > 0
+    film = frames.film
+    made, calls = film.made, []
+
+    def stopped(photo, skeletons, *, folder=None, tick=lambda: None):
+        def stop():
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            tick()
+
+        return made(photo, skeletons, folder=folder, tick=stop)
+
+    film.made = stopped
+    with pytest.raises(KeyboardInterrupt):
+        generated(counting, frames, tmp_path / "again")
+    assert (tmp_path / ".again.run").is_dir()
+    again = generated(
+        counting, replace(frames, labels=seeing(body_of_skeletons(film))), tmp_path / "again"
+    )
+    assert not (tmp_path / ".again.run").exists()
+    for one, other in zip(whole.clips[0].pictures, again.clips[0].pictures, strict=True):
+        assert torch.equal(one.image_8, other.image_8)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match="holds no frames"):
+        generated(counting, frames, tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("believing")
+def test_a_motion_of_one_frame_is_one_picture(frames, counting):
+    one = replace(frames, motion=driving_motion(1))
+    made = one(sitter_of(counting))
+    assert made.clips[0].frame_count == 1
+    assert len(made.clips[0].pictures) == 1
+
+
+@pytest.mark.usefixtures("believing")
+@pytest.mark.parametrize("pad", [(0, 0, 301, 17), (40, 333, 0, 0)])
+def test_photos_of_any_aspect_will_do(frames, counting, pad):
+    sitter = sitter_of(counting)
+    left, top, right, bottom = pad
+    grown = {"rgb": sitter.photo.rgb, "mask": sitter.observation.mask}
+
+    def around(picture, value):
+        last = picture if picture.ndim == 3 else picture[..., None]
+        padded = torch.nn.functional.pad(
+            last.permute(2, 0, 1).float(), (left, right, top, bottom), value=value
+        ).permute(1, 2, 0)
+        return padded if picture.ndim == 3 else padded[..., 0]
+
+    box = sitter.observation.box
+    seen = replace(
+        sitter.observation,
+        mask=around(grown["mask"], 0.0),
+        parts=around(sitter.observation.parts, 0.0).long(),
+        box=(box[0] + left, box[1] + top, box[2] + left, box[3] + top),
+        body=sitter.observation.body + torch.tensor([left, top]),
+    )
+    photo = replace(sitter.photo, rgb=around(grown["rgb"], 1.0))
+    made = frames(Sitter(photo=photo, observation=seen, fit=sitter.fit))
+    assert len(made.clips[0].pictures) > 0
+
+
+def test_missing_weights_name_the_command_that_gets_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_WEIGHTS", str(tmp_path))
+    for name, weights in (("mimicmotion", "mimicmotion-1.1"), ("wan-animate", "wan2.2-animate")):
+        with pytest.raises(MissingPartError) as caught:
+            by_diffusion((name,), DiffusionOptions(device="cpu"))
+        assert f"persona weights fetch {weights}" in caught.value.fix
+
+
+def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):
+    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
+    both = Together((frames, replace(frames, name="other")))
+    ticks = []
+    sitter = sitter_of(counting)
+    eyes = iter((body_of_skeletons(frames.film), body_of_skeletons(frames.film)))
+    both = Together(tuple(replace(one, labels=seeing(next(eyes))) for one in both.generators))
+    made = both(sitter, folder=tmp_path, tick=ticks.append)
+    assert [clip.source for clip in made.clips] == ["mimicmotion", "other"]
+    assert ticks == list(range(1, both.steps(sitter) + 1))
+    assert {p.name for p in tmp_path.iterdir()} == {"mimicmotion", "other"}
+
+
+def test_physics_wants_an_avatar(counting):
+    with pytest.raises(InputError, match="without avatar"):
+        frame_generator(("physics",))(sitter_of(counting))
+    with pytest.raises(InputError, match="no generator"):
+        frame_generator(())
+
+
 def test_generators_are_asked_for_by_name():
     assert parse_generators("physics+mimicmotion") == ("physics", "mimicmotion")
+    assert parse_generators("wan-animate") == ("wan-animate",)
     assert parse_generators("none") == ()
     for wrong in ("dall-e", "physics+physics", "none+physics", ""):
         with pytest.raises(InputError, match="was asked for"):

@@ -8,17 +8,18 @@ from typing import Final
 
 import cv2
 
+from persona.avatar import Avatar
 from persona.core.atomic import replacing_folder
 from persona.core.errors import InputError
 from persona.core.progress import Progress, current
 from persona.core.run_folder import RunFolder
-from persona.fitting.stage import FitBody
 from persona.perception.stage import PerceivePhoto
 from persona.pipeline.create import read_photo
 from persona.pipeline.generators import film_folder
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet
 from persona.records.observation import Observation
+from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.storage import RecordCodec, save_record
 from persona.synthesis.generator import FrameGenerator, Sitter
@@ -32,8 +33,11 @@ def generate(
     generator: FrameGenerator,
     *,
     out: Path,
-    fit: FitBody,
+    fit: Callable[..., BodyFit],
+    body_digest: str,
     perceive: Callable[[Photo], Observation] | None = None,
+    avatar: Avatar | None = None,
+    outfit: Outfit | None = None,
     rank: int = 0,
     progress: Progress | None = None,
 ) -> FrameSet:
@@ -46,8 +50,11 @@ def generate(
         photo: The picture or where it is.
         generator: Who makes frames.
         out: Folder to write: the record ``frames`` and every picture as PNG.
-        fit: How the body is found.
+        fit: How the body is found, given an observation and ``focal_px``.
+        body_digest: Of the body that is fitted.
         perceive: How the person is found; None takes the embedded way.
+        avatar: The person's, whose clothes physics moves; others need none.
+        outfit: What they wear, likewise.
         rank: Of this process, where several share the work; only the first writes.
         progress: Who hears about it.
 
@@ -71,9 +78,11 @@ def generate(
             "fit",
             partial(fit, focal_px=picture.focal_px),
             observation,
-            key=(picture.focal_px, fit.body.digest),
+            key=(picture.focal_px, body_digest),
         )
-        sitter = Sitter(photo=picture, observation=observation, fit=found)
+        sitter = Sitter(
+            photo=picture, observation=observation, fit=found, avatar=avatar, outfit=outfit
+        )
         frames = run.step(
             "generate",
             partial(generator, folder=film_folder(run)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -19,7 +20,8 @@ from persona.perception.frame_labels import LabelFrame, embedded_labels
 from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
 from persona.records.motion import Motion
 from persona.rendering.body_maps import BodyMaps
-from persona.synthesis.diffusion.dwpose import draw_dwpose
+from persona.synthesis.diffusion.aapose import face_box
+from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
 from persona.synthesis.diffusion.skeletons import SkeletonOfPerson
 from persona.synthesis.diffusion.staging import Staged, stage_motion, stage_photo
 from persona.synthesis.diffusion.trust import (
@@ -56,11 +58,16 @@ class MakeFilm(Protocol):
         photo: UInt8[Tensor, "h w 3"],
         skeletons: UInt8[Tensor, "n 3 h w"],
         *,
+        face: tuple[int, int, int, int],
         folder: Path | None = None,
         tick: Callable[[], None] = ...,
     ) -> UInt8[Tensor, "n 3 h w"]:
-        """Make the film; its first picture repeats the photo."""
+        """Make the film; its first picture repeats the photo, whose face is in a box [px]."""
         ...
+
+
+DrawSkeleton = Callable[[DwposeSkeleton, int, int], UInt8[np.ndarray, "3 h w"]]
+"""Skeleton, height, width -> picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,8 @@ class DiffusionFrames:
     """Columns of the model's pictures [px]."""
     height: int
     """Rows [px]."""
+    draw: DrawSkeleton = draw_dwpose
+    """How the model is shown skeletons."""
     every: int = LABELLED_EVERY
     """One frame of so many is labelled."""
     labels: Callable[[], AbstractContextManager[LabelFrame]] = embedded_labels
@@ -122,7 +131,8 @@ class DiffusionFrames:
         motion = stage_motion(grounded, body, fit, staged.camera)
         of_person = SkeletonOfPerson(body=body, identity=fit.identity, camera=staged.camera)
         skeletons, maps = self._skeletons(of_person, sitter, motion, one_more)
-        film = self.film(staged.picture, skeletons, folder=folder, tick=one_more)
+        face = face_box(of_person(fit.params)[0].face, self.height, self.width)
+        film = self.film(staged.picture, skeletons, face=face, folder=folder, tick=one_more)
         label = _Labelling(self, sitter, staged, motion, body, maps)
         pictures, notes = label(film[1:], one_more)
         clip = Clip(
@@ -144,7 +154,7 @@ class DiffusionFrames:
         for k in range(count + 1):
             params = sitter.fit.params if k == 0 else motion.params.frame(k - 1)
             skeleton, seen = of_person(params)
-            drawn[k] = torch.from_numpy(draw_dwpose(skeleton, self.height, self.width))
+            drawn[k] = torch.from_numpy(self.draw(skeleton, self.height, self.width))
             if k > 0 and (k - 1) % self.every == 0:
                 maps[k - 1] = seen
             tick()

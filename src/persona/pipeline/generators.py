@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from persona.animation.program import DRIVING_FRAMES, driving_motion
 from persona.avatar import Avatar
@@ -16,19 +15,27 @@ from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
 from persona.pipeline.dressed_motion import SynthesizeFrames
+from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
-from persona.records.frame_set import FrameSet
+from persona.records.frame_set import FrameSet, join_frames
 from persona.records.motion import Motion
 from persona.records.outfit import Outfit
-from persona.synthesis.diffusion.mimicmotion import MimicMotion, count_pieces
-from persona.synthesis.diffusion.settings import MimicMotionSettings, for_memory
-from persona.synthesis.diffusion.sharing import Share, share_of_process
+from persona.synthesis.diffusion.aapose import draw_aapose
+from persona.synthesis.diffusion.settings import (
+    MimicMotionSettings,
+    WanAnimateSettings,
+    for_memory,
+    wan_for_memory,
+)
+from persona.synthesis.diffusion.sharing import share_of_process
+from persona.synthesis.diffusion.wan_animate import WEIGHTS
 from persona.synthesis.generator import FrameGenerator, Sitter
 
 PHYSICS: Final = "physics"
 MIMICMOTION: Final = "mimicmotion"
+WAN_ANIMATE: Final = "wan-animate"
 NONE: Final = "none"
-NAMES: Final = (PHYSICS, MIMICMOTION)
+NAMES: Final = (PHYSICS, MIMICMOTION, WAN_ANIMATE)
 """Generators that can be asked for, and put together by a plus."""
 
 
@@ -41,7 +48,9 @@ class DiffusionOptions:
     every: int = LABELLED_EVERY
     """One frame of so many is labelled and learned from."""
     sampling: MimicMotionSettings = field(default_factory=MimicMotionSettings)
-    """How the model samples."""
+    """How MimicMotion samples."""
+    wan: WanAnimateSettings = field(default_factory=WanAnimateSettings)
+    """How Wan-Animate samples."""
     fit_card: bool = True
     """Change the settings for memory as the card needs it."""
     device: str = "auto"
@@ -50,6 +59,8 @@ class DiffusionOptions:
     """Your own folder of SVD-XT 1.1; None takes the fetched one."""
     checkpoint: Path | None = None
     """Your own folder or file of MimicMotion 1.1; likewise."""
+    wan_folder: Path | None = None
+    """Your own folder of Wan-Animate; likewise."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -105,48 +116,40 @@ class PhysicsFrames:
         return self.synthesize(avatar, outfit, tick=tick)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MimicMotionFilm:
-    """MimicMotion, read from its weights when the first film is made."""
+def wan_animate_frames(options: DiffusionOptions, motion: Motion | None = None) -> DiffusionFrames:
+    """Set Wan-Animate up; nothing is read yet but where its weights are.
 
-    base: Path
-    """Folder of SVD-XT 1.1."""
-    checkpoint: Path
-    """Folder or file of MimicMotion 1.1."""
-    settings: MimicMotionSettings
-    """How to sample."""
-    device: torch.device
-    """Where to compute; in bfloat16, on a CPU in float32."""
-    share: Share
-    """Who does which pieces."""
+    Args:
+        options: What people decide.
+        motion: What is asked for; None takes `animation.program.driving_motion`.
 
-    @property
-    def key(self) -> object:
-        """Settings, and which weights."""
-        return self.settings, self.base, self.checkpoint, self.device.type
-
-    def steps(self, frame_count: int) -> int:
-        """Count windows and chunks."""
-        return count_pieces(self.settings, self.share, frame_count)
-
-    def __call__(
-        self,
-        photo: UInt8[Tensor, "h w 3"],
-        skeletons: UInt8[Tensor, "n 3 h w"],
-        *,
-        folder: Path | None = None,
-        tick: Callable[[], None] = lambda: None,
-    ) -> UInt8[Tensor, "n 3 h w"]:
-        """Make a film; see `MimicMotion`."""
-        made = MimicMotion.load(
-            self.base,
-            self.checkpoint,
-            settings=self.settings,
-            device=self.device,
-            dtype=torch.float32 if self.device.type == "cpu" else torch.bfloat16,
-            share=self.share,
+    Raises:
+        MissingPartError: Weights are missing; the text has the command that gets them.
+        InputError: Several processes were started, which have nothing to share here.
+    """
+    device = device_of_process(options.device)
+    if share_of_process(device).world > 1:
+        raise InputError(
+            "several processes were started for wan-animate",
+            why="each of its segments goes on from the one before: there is nothing to share",
+            fix="start it without torchrun, or use --generator mimicmotion",
         )
-        return made(photo, skeletons, folder=folder, tick=tick)
+    settings = options.wan
+    if device.type == "cuda" and options.fit_card:
+        memory = torch.cuda.get_device_properties(device).total_memory
+        settings = wan_for_memory(settings, memory / 2**30)
+    film = WanAnimateFilm(
+        folder=weights_path(WEIGHTS, options.wan_folder), settings=settings, device=device
+    )
+    return DiffusionFrames(
+        name=WAN_ANIMATE,
+        film=film,
+        motion=motion or driving_motion(options.frames),
+        width=settings.width,
+        height=settings.height,
+        draw=draw_aapose,
+        every=options.every,
+    )
 
 
 def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) -> DiffusionFrames:
@@ -184,6 +187,45 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
     )
 
 
+@dataclass(frozen=True)
+class Together:
+    """Several generators one after the other, whose frames are put together."""
+
+    generators: tuple[FrameGenerator, ...]
+
+    @property
+    def name(self) -> str:
+        """Names and plus signs."""
+        return "+".join(generator.name for generator in self.generators)
+
+    @property
+    def key(self) -> object:
+        """All that each depends on."""
+        return tuple(generator.key for generator in self.generators)
+
+    def steps(self, sitter: Sitter) -> int:
+        """Count those of all."""
+        return sum(generator.steps(sitter) for generator in self.generators)
+
+    def __call__(
+        self,
+        sitter: Sitter,
+        *,
+        folder: Path | None = None,
+        tick: Callable[[int], None] = lambda _: None,
+    ) -> FrameSet:
+        """Let each make its frames."""
+        done, made = 0, []
+        for generator in self.generators:
+            own = None if folder is None else folder / generator.name
+            if own is not None:
+                own.mkdir(exist_ok=True)
+            before = done
+            made.append(generator(sitter, folder=own, tick=lambda k, n=before: tick(n + k)))
+            done += generator.steps(sitter)
+        return reduce(join_frames, made)
+
+
 def by_diffusion(
     names: tuple[str, ...], options: DiffusionOptions | None = None
 ) -> FrameGenerator | None:
@@ -192,7 +234,37 @@ def by_diffusion(
     Raises:
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
-    return mimicmotion_frames(options or DiffusionOptions()) if MIMICMOTION in names else None
+    options = options or DiffusionOptions()
+    made = [SETUPS[name](options) for name in names if name in SETUPS]
+    return Together(tuple(made)) if len(made) > 1 else next(iter(made), None)
+
+
+SETUPS: Final = {MIMICMOTION: mimicmotion_frames, WAN_ANIMATE: wan_animate_frames}
+"""Generators by diffusion, and who sets them up."""
+
+
+def frame_generator(
+    names: tuple[str, ...], options: DiffusionOptions | None = None
+) -> FrameGenerator:
+    """Set all of some generators up, physics too.
+
+    Raises:
+        InputError: There is none.
+        MissingPartError: Weights are missing; the text has the command that gets them.
+    """
+    every: list[FrameGenerator] = []
+    if PHYSICS in names:
+        every.append(PhysicsFrames(synthesize=SynthesizeFrames()))
+    others = by_diffusion(names, options)
+    if others is not None:
+        every.append(others)
+    if not every:
+        raise InputError(
+            "no generator was named",
+            why="somebody must make the frames",
+            fix="for example: --generator mimicmotion",
+        )
+    return Together(tuple(every)) if len(every) > 1 else every[0]
 
 
 def film_folder(run: RunFolder) -> Path:

@@ -61,6 +61,10 @@ class DwposeSkeleton:
     """The 68 points of iBUG."""
     face_confidence: Float[np.ndarray, " f"]
     """0 to 1."""
+    toes: Float[np.ndarray, "2 2"] | None = None
+    """Left and right; DWPose's picture shows none, Wan-Animate's does."""
+    toes_confidence: Float[np.ndarray, " 2"] | None = None
+    """0 to 1."""
 
     def __post_init__(self) -> None:
         shapes = {
@@ -106,6 +110,15 @@ def draw_dwpose(skeleton: DwposeSkeleton, height: int, width: int) -> UInt8[np.n
     return np.ascontiguousarray(shrunk[..., ::-1].transpose(2, 0, 1))
 
 
+def limb_outline(ends: Float[np.ndarray, "2 2"], half_width: int) -> np.ndarray:
+    """Give the ellipse that is drawn for a limb, as a polygon of whole pixels."""
+    x, y = ends[:, 0], ends[:, 1]
+    length = ((y[0] - y[1]) ** 2 + (x[0] - x[1]) ** 2) ** 0.5
+    angle = math.degrees(math.atan2(y[0] - y[1], x[0] - x[1]))
+    middle = (int(np.mean(x)), int(np.mean(y)))
+    return cv2.ellipse2Poly(middle, (int(length / 2), half_width), int(angle), 0, 360, 1)
+
+
 def _with_limbs(canvas: Canvas, skeleton: DwposeSkeleton) -> Canvas:
     rows, columns = canvas.shape[:2]
     for color, limb in zip(COLORS, LIMBS, strict=False):
@@ -113,17 +126,7 @@ def _with_limbs(canvas: Canvas, skeleton: DwposeSkeleton) -> Canvas:
         if (shares < SEEN).any():
             continue
         ends = skeleton.body[list(limb)]
-        x, y = ends[:, 0] * float(columns), ends[:, 1] * float(rows)
-        length = ((y[0] - y[1]) ** 2 + (x[0] - x[1]) ** 2) ** 0.5
-        angle = math.degrees(math.atan2(y[0] - y[1], x[0] - x[1]))
-        outline = cv2.ellipse2Poly(
-            (int(np.mean(x)), int(np.mean(y))),
-            (int(length / 2), LIMB_HALF_WIDTH_PX),
-            int(angle),
-            0,
-            360,
-            1,
-        )
+        outline = limb_outline(ends * np.array([float(columns), float(rows)]), LIMB_HALF_WIDTH_PX)
         cv2.fillConvexPoly(canvas, outline, _faded(color, shares[0] * shares[1]))
     return (canvas * DIMMING).astype(np.uint8)
 

@@ -15,6 +15,7 @@ from persona.core.fingerprint import fingerprint
 from persona.core.optional import require
 from persona.synthesis.diffusion.components import EXTRA, Components, load_components
 from persona.synthesis.diffusion.denoising import Conditions, Denoiser, agreed
+from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.pose_net import accept_pose
 from persona.synthesis.diffusion.progress_file import Denoised, ProgressFile, chunks
 from persona.synthesis.diffusion.settings import AYS_SIGMAS, AYS_STEPS, MimicMotionSettings
@@ -134,7 +135,7 @@ class MimicMotion:
         self._check(photo, skeletons)
         key = fingerprint("mimicmotion", self.settings_key(), photo, skeletons)
         kept = ProgressFile(folder, key, self.share.rank, self.share.world)
-        with _told_of_memory():
+        with told_of_memory("set offload, chunked_feed_forward or a smaller decode_chunk"):
             latents = self.latents(photo, skeletons, kept=kept, tick=tick)
             return self.decode(latents, kept=kept, tick=tick)
 
@@ -347,15 +348,3 @@ def count_pieces(settings: MimicMotionSettings, share: Share, frame_count: int) 
 def _sums_for(latents: Float[Tensor, "n 4 y x"]) -> Float[Tensor, "2 n 4 y x"]:
     # Sums of two dozen windows lose digits in half precision.
     return torch.zeros(2, *latents.shape, dtype=torch.float32, device=latents.device)
-
-
-@contextmanager
-def _told_of_memory() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise BackendError(
-            f"the card ran out of memory: {str(error)[:160]}",
-            why="its need grows with the window, the picture and the frames decoded together",
-            fix="set offload, chunked_feed_forward or a smaller decode_chunk; what is done is kept",
-        ) from error

@@ -18,9 +18,11 @@ from persona.synthesis.diffusion.dwpose import DwposeSkeleton
 MEDIAPIPE_OF_BODY: Final = (0, None, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 """MediaPipe Pose's number of each of DWPose's 18 points; the neck is between the shoulders."""
 SHOULDERS: Final = (11, 12)
+TOES: Final = (31, 32)
+"""MediaPipe Pose's left and right."""
 DEPTH_OF_BODY_M: Final = (0.02, 0.1, *(0.1, 0.06, 0.05) * 2, *(0.14, 0.08, 0.06) * 2, *(0.02,) * 4)
 """How far each point lies beneath the skin that shows it [m]."""
-DEPTH_OF_HAND_M, DEPTH_OF_FACE_M = 0.03, 0.015
+DEPTH_OF_HAND_M, DEPTH_OF_FACE_M, DEPTH_OF_TOES_M = 0.03, 0.015, 0.04
 """Likewise."""
 FADING_M: Final = 0.1
 """So much farther behind whatever hides it a point is lost [m]."""
@@ -83,7 +85,11 @@ class SkeletonOfPerson:
         of_body = torch.where(limbs, of_body.clamp(min=GUESSED), of_body)
         of_hands = confidence(hands.flatten(0, 1), DEPTH_OF_HAND_M).unflatten(0, (2, 21))
         of_face = confidence(face, DEPTH_OF_FACE_M)
+        toes = found[list(TOES)]
+        of_toes = confidence(toes, DEPTH_OF_TOES_M).clamp(min=GUESSED)
         return DwposeSkeleton(
+            toes=self._shares(toes, torch.ones(2)),
+            toes_confidence=of_toes.double().numpy(),
             body=self._shares(body, torch.ones(18)),
             body_confidence=of_body.double().numpy(),
             hands=self._shares(hands, of_hands),
