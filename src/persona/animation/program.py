@@ -104,11 +104,48 @@ def chain(pieces: Sequence[Motion], *, name: str) -> Motion:
     return replace(whole, name=name, loops=False)
 
 
-def _cut(piece: Piece) -> Motion:
-    motion = clip(piece.name, speed=piece.speed, fps=FPS)
-    ids = round(piece.start * FPS) + torch.arange(round(piece.seconds * FPS))
+def _cut(piece: Piece, *, fps: float = FPS) -> Motion:
+    motion = clip(piece.name, speed=piece.speed, fps=fps)
+    ids = round(piece.start * fps) + torch.arange(round(piece.seconds * fps))
     ids = ids[ids < motion.frame_count]
     params = replace(
         motion.params, **{f.name: getattr(motion.params, f.name)[ids] for f in fields(BodyParams)}
     )
     return replace(motion, params=params, loops=False)
+
+
+DRIVING_FPS: Final = 30.0
+"""Frames a second of what drives video generators: METHOD.md's clips have it."""
+DRIVING_FRAMES: Final = 900
+"""How long that is, by default."""
+DRIVING: Final = (
+    Piece(name="turn", speed=1.3, start=0.0, seconds=4.0),
+    Piece(name="dance", speed=1.2, start=0.0, seconds=3.5),
+    Piece(name="punch", speed=1.2, start=0.0, seconds=2.9),
+    Piece(name="kick", speed=1.2, start=0.2, seconds=4.6),
+    Piece(name="squat", speed=1.3, start=0.0, seconds=2.7),
+    Piece(name="reach", speed=1.4, start=0.2, seconds=4.3),
+    Piece(name="twist", speed=1.4, start=0.2, seconds=3.5),
+    Piece(name="bend", speed=1.4, start=0.2, seconds=3.8),
+)
+"""What is done, half a minute: all sides first, as they are what a photo lacks most."""
+
+
+def driving_motion(frame_count: int = DRIVING_FRAMES) -> Motion:
+    """Give the motion that video generators are driven with, on the mean person's legs.
+
+    Pieces follow each other, again from the first where they end too soon; then what is asked for
+    is kept.
+
+    Args:
+        frame_count: How long [frames at 30 a second].
+    """
+    pieces: list[Motion] = []
+    while sum(piece.frame_count for piece in pieces) < frame_count:
+        pieces.append(_cut(DRIVING[len(pieces) % len(DRIVING)], fps=DRIVING_FPS))
+    whole = chain(pieces, name="driving")
+    params = replace(
+        whole.params,
+        **{f.name: getattr(whole.params, f.name)[:frame_count] for f in fields(BodyParams)},
+    )
+    return replace(whole, params=params)

@@ -34,12 +34,14 @@ class Args:
     body: Path | None = None
     """Your own SMPL-X file to stand on: SMPLX_NEUTRAL, _MALE or _FEMALE, .npz or .pkl. Left out, it
     is what PERSONA_BODY names, else the open body. The avatar then needs the same file."""
-    generator: Literal["physics", "none"] | None = None
+    generator: Annotated[str | None, tyro.conf.arg(metavar="NAME[+NAME]")] = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
-    none: they follow the skin, a minute sooner. Left out, it is physics, but none for drafts."""
+    mimicmotion: pictures of the person in other poses by video diffusion, which joint training then
+    learns from; needs weights and a graphics card. physics+mimicmotion: both. none: clothes follow
+    the skin, a minute sooner. Left out, it is physics, but none for drafts."""
     refine: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
     """Steps of joint training on the photo and the generator's pictures, 600 for example. Those of
-    physics know nothing new of the person: it is for generators that do."""
+    physics know nothing new of the person: it is for generators that do, which have 600."""
     lpips: Path | None = None
     """Folder with vgg16.pth and lpips_vgg.pth, for joint training to compare pictures as people
     do. Left out, MS-SSIM and GMSD stand in for them."""

@@ -18,6 +18,7 @@ from persona.core.threads import wait_patiently
 
 COMMANDS: Final = {
     "create": "turn a photo of a person into an avatar",
+    "generate": "make pictures of a photo's person in other poses, by video diffusion",
     "animate": "draw an avatar in motion, as a video or as pictures",
     "render": "draw one picture of an avatar",
     "track": "follow a person through a video, and write their motion",

@@ -52,6 +52,24 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def device_of_process(name: str = "auto") -> torch.device:
+    """Choose the device, and of several cards the one that ``torchrun`` means for this process.
+
+    Args:
+        name: See `choose_device`; a card with a number is taken as it is.
+
+    Raises:
+        BackendError: The device does not exist here: torchrun started more processes than cards.
+    """
+    rank = os.environ.get("LOCAL_RANK")
+    device = choose_device(name)
+    if device.type != "cuda" or rank is None or ":" in name:
+        return device
+    mine = choose_device(f"cuda:{int(rank)}")
+    torch.cuda.set_device(mine)
+    return mine
+
+
 def core_count() -> int:
     """Count the cores this process may use, respecting affinity and the container's quota."""
     cores = (

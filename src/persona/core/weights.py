@@ -79,7 +79,23 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             gigabytes=3.1,
             license="Apache-2.0, trained from SVD-XT 1.1, whose terms go with it",
             allows=_SVD_ALLOWS,
-            purpose="a person in a photo moves (synthesis.diffusion.MimicMotion)",
+            purpose="a person in a photo moves (--generator mimicmotion)",
+        ),
+        WeightEntry(
+            name="wan2.2-animate-14b",
+            repository="Wan-AI/Wan2.2-Animate-14B-Diffusers",
+            patterns=(
+                *("transformer/*", "vae/*", "text_encoder/*", "tokenizer/*"),
+                *("image_encoder/*", "image_processor/*", "scheduler/*", "model_index.json"),
+            ),
+            needed=tuple(
+                f"{part}/config.json"
+                for part in ("transformer", "vae", "text_encoder", "image_encoder")
+            ),
+            gigabytes=48.0,
+            license="Apache-2.0",
+            allows="any use, with its notice: the choice where terms must be clean",
+            purpose="a person in a photo moves (--generator wan-animate)",
         ),
     )
 }

@@ -20,21 +20,30 @@ from persona.core.seeds import Seeds
 from persona.core.settings import own_body_file
 from persona.core.timing import measured
 from persona.images.files import read_image
+from persona.optimization.stage import OptimizeConfig
 from persona.pipeline.dressed_motion import UNLEARNED
+from persona.pipeline.generators import (
+    PHYSICS,
+    DiffusionOptions,
+    by_diffusion,
+    film_folder,
+    parse_generators,
+)
 from persona.pipeline.presets import preset_config, preset_generator
 from persona.pipeline.preview import write_preview
 from persona.pipeline.refined import Refined
 from persona.pipeline.refinement import refinement
 from persona.pipeline.report import Story, write_report
-from persona.pipeline.stages import Generator, Measured, Stages, default_stages
+from persona.pipeline.stages import Measured, Stages, default_stages
 from persona.records.body_fit import BodyFit
-from persona.records.frame_set import FrameSet
+from persona.records.frame_set import FrameSet, join_frames
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.storage import RecordCodec, load_record, save_record
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections, read_corrections, write_wardrobe
+from persona.synthesis.generator import Sitter
 
 ENDING: Final = ".persona"
 """How avatar folders are called."""
@@ -44,6 +53,8 @@ GARMENTS_FILE: Final = "garments.toml"
 """What the photo was taken to show of the clothes; for people to correct."""
 OUTFIT: Final = "outfit"
 """Stem of the two files that hold the garments as meshes."""
+GENERATED_STEPS: Final = 600
+"""Steps of joint training where pictures by diffusion are there to learn from."""
 RECORD: Final = "avatar"
 """Stem of the avatar's two files."""
 LICENSES: Final = {
@@ -82,7 +93,8 @@ def create(
     person: int | None = None,
     allow_partial: bool = False,
     garments: Corrections | Path | str | None = None,
-    generator: Generator | None = None,
+    generator: str | None = None,
+    diffusion: DiffusionOptions | None = None,
     refine: int = 0,
     lpips: Path | None = None,
     watch: Path | None = None,
@@ -105,9 +117,12 @@ def create(
         garments: What is known about the clothes, or the TOML file that says it; start from the
             ``garments.toml`` of an avatar. None leaves every guess.
         generator: "physics" lets the person's clothes be simulated, and the avatar learn from it
-            how they move; with "none" they follow the skin. None is "none" for drafts only.
-        refine: Steps of joint training on the photo and the generator's pictures; 0 for none.
-            Those of physics know nothing new of the person.
+            how they move; "mimicmotion" makes pictures by video diffusion, which joint training
+            then learns from; "physics+mimicmotion" is both; with "none" clothes follow the skin.
+            None is "none" for drafts, else "physics".
+        diffusion: How those pictures are made; None takes the published way.
+        refine: Steps of joint training on the photo and the generator's pictures; 0 for none, and
+            `GENERATED_STEPS` with pictures by diffusion. Those of physics know nothing new.
         lpips: Folder of the weights of LPIPS; None compares by MS-SSIM and GMSD in its place.
         watch: Folder for the curves and previews of that training; None writes none.
         progress: Who hears about it; None speaks with the current voice, which is silent by itself.
@@ -130,6 +145,8 @@ def create(
     voice = current() if progress is None else progress
     config = preset_config(preset)
     target = None if out is None else check_target(Path(out))
+    names = parse_generators(generator or preset_generator(preset))
+    refine = refine or (GENERATED_STEPS if set(names) - {PHYSICS} else 0)
     known = garments if isinstance(garments, Corrections) else _corrections(garments)
     picture = photo if isinstance(photo, Photo) else read_photo(photo)
     stands_on = body if isinstance(body, SmplxBody) else _body(body)
@@ -140,30 +157,18 @@ def create(
             allow_partial=allow_partial,
             body=stands_on,
             corrections=known,
-            generator=generator or preset_generator(preset),
+            generator="physics" if PHYSICS in names else "none",
+            frames=by_diffusion(names, diffusion),
             refine=refinement(config, refine, lpips=lpips, watch=watch),
         )
     with _run_at(target, voice) as run, measured() as clock:
         choices = (person, allow_partial)
-        standing = (choices, stands_on.digest)
-        observation = run.step("perceive", stages.perceive, picture, key=choices)
-        fit = run.step(
-            "fit",
-            partial(stages.fit, focal_px=picture.focal_px),
-            observation,
-            key=(picture.focal_px, standing),
-        )
-        wardrobe = run.step("tailor", stages.tailor, picture, observation, fit, key=known)
-        outfit = run.step("sew", stages.sew, observation, fit, wardrobe)
-        avatar = run.step(
-            "optimize",
-            partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
-            *(picture, observation, fit, outfit),
-            key=(config, seed),
-            steps=config.train.steps,
+        observation, fit, wardrobe, outfit, avatar = _from_photo(
+            run, stages, picture, known, seed, keys=(choices, stands_on.digest, config)
         )
         avatar, frames = _taught(run, stages, avatar, outfit, seed)
         seen, wish = (picture, observation, fit), (preset, refine, lpips)
+        frames = _generated(run, stages, seen, frames)
         avatar, refined = _refined(run, stages, avatar, frames, *seen, seed=seed, key=wish)
         found = run.step("measure", stages.measure, avatar, picture, observation)
         avatar = replace(avatar, numbers=_judged(found.numbers, fit))
@@ -258,6 +263,36 @@ def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
     shutil.rmtree(path)
 
 
+def _from_photo(
+    run: RunFolder,
+    stages: Stages,
+    picture: Photo,
+    known: Corrections,
+    seed: int,
+    *,
+    keys: tuple[tuple[object, ...], str, OptimizeConfig],
+) -> tuple[Observation, BodyFit, Wardrobe, Outfit, Avatar]:
+    """Do all that the photo alone decides; ``keys`` are choices, the body's digest, settings."""
+    choices, digest, config = keys
+    observation = run.step("perceive", stages.perceive, picture, key=choices)
+    fit = run.step(
+        "fit",
+        partial(stages.fit, focal_px=picture.focal_px),
+        observation,
+        key=(picture.focal_px, (choices, digest)),
+    )
+    wardrobe = run.step("tailor", stages.tailor, picture, observation, fit, key=known)
+    outfit = run.step("sew", stages.sew, observation, fit, wardrobe)
+    avatar = run.step(
+        "optimize",
+        partial(stages.optimize, seed=Seeds(seed).integer("optimize")),
+        *(picture, observation, fit, outfit),
+        key=(config, seed),
+        steps=config.train.steps,
+    )
+    return observation, fit, wardrobe, outfit, avatar
+
+
 def _taught(
     run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit, seed: int
 ) -> tuple[Avatar, FrameSet | None]:
@@ -272,6 +307,26 @@ def _taught(
     frames = run.step("simulate", stages.synthesize, avatar, outfit, steps=count)
     learn = partial(stages.learn, seed=seed)
     return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps), frames
+
+
+def _generated(
+    run: RunFolder,
+    stages: Stages,
+    seen: tuple[Photo, Observation, BodyFit],
+    frames: FrameSet | None,
+) -> FrameSet | None:
+    """Make pictures by video diffusion, where that is wanted, and put them beside the others."""
+    if stages.generate is None:
+        return frames
+    sitter = Sitter(photo=seen[0], observation=seen[1], fit=seen[2])
+    made = run.step(
+        "generate",
+        partial(stages.generate, folder=film_folder(run)),
+        sitter,
+        key=stages.generate.key,
+        steps=stages.generate.steps(sitter),
+    )
+    return made if frames is None else join_frames(frames, made)
 
 
 def _refined(

@@ -17,7 +17,7 @@ from persona.pipeline import report_pictures as pictures
 from persona.pipeline.refined import Refined
 from persona.pipeline.report_training import training_section
 from persona.records.body_fit import BodyFit
-from persona.records.frame_set import FrameSet
+from persona.records.frame_set import PHOTO, FrameSet
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
@@ -25,6 +25,10 @@ from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import wardrobe_lines
 
 MEBIBYTE: Final = 1 << 20
+OWN_SOURCES: Final = (PHOTO, "physics")
+"""Clips whose pictures are no generated ones."""
+SHOWN_FRAMES: Final = 10
+"""Pictures by diffusion that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ def write_report(story: Story, path: Path) -> None:
         ("From eight sides", _strip(pictures.around_tiles(avatar))),
         ("In other poses", _strip(pictures.motion_tiles(avatar))),
         ("The clothes in motion", _moving(story)),
+        ("Frames by diffusion", _generated(story)),
         ("Photo and frames together", training_section(story.refined)),
         ("From near", _strip(pictures.near_tiles(avatar))),
         ("What was invented", _invented(story)),
@@ -108,6 +113,21 @@ def _moving(story: Story) -> str:
     )
     strip = _strip(tiles).replace("strip", "strip tall", 1)
     return f"<p>{told}</p>{strip}"
+
+
+def _generated(story: Story) -> str:
+    """Show some pictures by diffusion, and say which were left out and why."""
+    clips = () if story.frames is None else story.frames.clips
+    shown = [p for clip in clips if clip.source not in OWN_SOURCES for p in clip.pictures]
+    if story.frames is None or not shown:
+        return "<p>None were made.</p>"
+    some = shown[:: max(1, len(shown) // SHOWN_FRAMES)][:SHOWN_FRAMES]
+    tiles = [
+        Tile(label=f"frame {picture.frame}, trust {picture.trust:.2f}", image=picture.image)
+        for picture in some
+    ]
+    lines = "".join(f"<li>{html.escape(note)}</li>" for note in story.frames.notes)
+    return f"{_strip(tiles)}<ul>{lines}</ul>"
 
 
 def _invented(story: Story) -> str:

@@ -23,6 +23,7 @@ from persona.records.outfit import Outfit
 from persona.records.photo import Photo
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections
+from persona.synthesis.generator import FrameGenerator
 
 Generator = Literal["physics", "none"]
 """Who makes the frames that clothes learn to move from."""
@@ -178,6 +179,8 @@ class Stages:
     """Avatar, Outfit -> FrameSet; None generates nothing, and clothes follow the skin."""
     learn: Learn
     """Avatar, FrameSet -> Avatar."""
+    generate: FrameGenerator | None = None
+    """Photo, Observation, BodyFit -> FrameSet by video diffusion; None does without."""
     refine: Refine | None
     """Avatar, FrameSet, Photo, Observation, BodyFit -> Refined; None leaves the avatar as it is."""
     measure: Measure
@@ -192,6 +195,7 @@ def default_stages(
     body: SmplxBody | None = None,
     corrections: Corrections | None = None,
     generator: Generator = "physics",
+    frames: FrameGenerator | None = None,
     cloth: OffsetsConfig | None = None,
     refine: RefineJointly | None = None,
 ) -> Stages:
@@ -204,6 +208,7 @@ def default_stages(
         body: The body to fit; None loads the open body.
         corrections: What is known about the clothes; None leaves every guess.
         generator: Who makes the frames that clothes learn to move from.
+        frames: Who makes pictures by video diffusion; None does without.
         cloth: How long and how hard they learn; None takes the usual.
         refine: How photo and generated pictures are learned from together; None does not.
     """
@@ -215,6 +220,7 @@ def default_stages(
         sew=SewOutfit(body=body),
         optimize=OptimizeAvatar(body=body, config=config),
         synthesize=SynthesizeFrames() if generator == "physics" else None,
+        generate=frames,
         learn=LearnCloth(config=cloth or OffsetsConfig()),
         refine=refine,
         measure=measure_avatar,

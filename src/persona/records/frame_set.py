@@ -230,6 +230,25 @@ class FrameSet:
         return max(1 - lost / moved, 0.0) if moved > 0 else None
 
 
+def join_frames(first: FrameSet, second: FrameSet) -> FrameSet:
+    """Put the clips of two sets together; only one of them may hold offsets of nodes.
+
+    Raises:
+        InputError: Both know nodes, which need not be the same, or there are too many pictures.
+    """
+    if first.nodes is not None and second.nodes is not None:
+        raise InputError(
+            "two sets of frames both hold offsets of nodes",
+            why="each set's offsets belong to its own nodes",
+            fix="join a set by physics with sets of pictures",
+        )
+    return FrameSet(
+        clips=(*first.clips, *second.clips),
+        nodes=first.nodes if second.nodes is None else second.nodes,
+        notes=(*first.notes, *second.notes),
+    )
+
+
 def picture_from(
     frame: int,
     camera: Camera,

@@ -76,8 +76,8 @@ def tiny_pose_net():
     return net
 
 
-@pytest.fixture
-def parts():
+def random_parts():
+    """Make all parts of MimicMotion, tiny."""
     torch.manual_seed(5)
     return {
         "unet": tiny_unet(),
@@ -89,6 +89,11 @@ def parts():
         ),
         "pose_net": tiny_pose_net(),
     }
+
+
+@pytest.fixture
+def parts():
+    return random_parts()
 
 
 @pytest.fixture

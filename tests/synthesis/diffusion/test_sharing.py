@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from persona.synthesis.diffusion.mimicmotion import MimicMotion
 from persona.synthesis.diffusion.settings import MimicMotionSettings
-from persona.synthesis.diffusion.sharing import share_of_process
+from persona.synthesis.diffusion.sharing import leave_group, share_of_process
 
 torch.set_num_threads(1)
 base, checkpoint, film, out = map(Path, sys.argv[1:])
@@ -32,7 +32,7 @@ seen = load_file(film)
 latents = made.latents(seen["photo"], seen["skeletons"])
 save_file({"latents": latents, "pictures": made.decode(latents)}, out / f"{share.rank}.safetensors")
 assert share.world == 2
-torch.distributed.destroy_process_group()
+leave_group()
 """
 
 

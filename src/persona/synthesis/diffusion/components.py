@@ -1,6 +1,5 @@
 """The parts that MimicMotion is put together from, read strictly from their published layouts."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +9,14 @@ import torch
 from persona.core.config import read_json
 from persona.core.errors import FileFormatError, MissingPartError
 from persona.core.optional import require
+from persona.core.pretrained import read_pretrained
 from persona.synthesis.diffusion.checkpoint import load_parts, load_strictly
 from persona.synthesis.diffusion.pose_net import PoseNet, accept_pose
 
 EXTRA: Final = "diffusion"
 """Extra that installs what is needed here."""
+BASE: Final = "svd-xt-1.1"
+"""Name of the weights of the folder."""
 CHECKPOINT: Final = "MimicMotion_1-1.pth"
 """Name of the published checkpoint."""
 MAX_CONFIG_BYTES: Final = 1 << 20
@@ -78,9 +80,14 @@ def load_components(
     load_strictly(pose_net, parts["pose_net"], dtype=dtype, what=f"pose_net of {file.name}")
     return Components(
         unet=accept_pose(unet).eval(),
-        vae=_pretrained(diffusers.AutoencoderKLTemporalDecoder, base / "vae", dtype),
-        image_encoder=_pretrained(
-            transformers.CLIPVisionModelWithProjection, base / "image_encoder", dtype
+        vae=read_pretrained(
+            diffusers.AutoencoderKLTemporalDecoder, base / "vae", dtype, weights=BASE
+        ),
+        image_encoder=read_pretrained(
+            transformers.CLIPVisionModelWithProjection,
+            base / "image_encoder",
+            dtype,
+            weights=BASE,
         ),
         scheduler=diffusers.EulerDiscreteScheduler.from_config(_config(base, "scheduler")),
         feature_extractor=_normalization(base),
@@ -109,45 +116,6 @@ def _built(kind: Any, settings: dict[str, Any], where: Path) -> Any:
             why="it was changed, or belongs to another model",
             fix="persona weights verify svd-xt-1.1",
         ) from error
-
-
-def _pretrained(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """Read one model; a tensor that is missing or too many is an error, not a warning."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise MissingPartError(
-            f"{folder} holds no .safetensors",
-            why="weights are read from safetensors alone, which cannot run anything",
-            fix="persona weights fetch svd-xt-1.1",
-        )
-    half = [file for file in files if ".fp16." in file.name]
-    variant = "fp16" if half else None
-    try:
-        model, told = kind.from_pretrained(
-            folder,
-            variant=variant,
-            torch_dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise FileFormatError(
-            f"{folder.name} cannot be read from {folder}: {error}",
-            why="it is damaged, cut short, or another model",
-            fix="persona weights verify svd-xt-1.1",
-        ) from error
-    wrong = {key: sorted(map(str, told[key])) for key in _COMPLAINTS if told.get(key)}
-    if wrong:
-        raise FileFormatError(
-            f"{folder.name} does not fit its settings: {json.dumps(wrong)[:300]}",
-            why="tensors left at random would give noise without a word",
-            fix="persona weights verify svd-xt-1.1",
-        )
-    return model.eval()
-
-
-_COMPLAINTS: Final = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 
 def _normalization(base: Path) -> Normalization:

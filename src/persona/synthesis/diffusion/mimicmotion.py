@@ -1,7 +1,7 @@
 """MimicMotion: a photo and a film of skeletons become a film of the person."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,12 @@ from persona.core.fingerprint import fingerprint
 from persona.core.optional import require
 from persona.synthesis.diffusion.components import EXTRA, Components, load_components
 from persona.synthesis.diffusion.denoising import Conditions, Denoiser, agreed
+from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.pose_net import accept_pose
 from persona.synthesis.diffusion.progress_file import Denoised, ProgressFile, chunks
 from persona.synthesis.diffusion.settings import AYS_SIGMAS, AYS_STEPS, MimicMotionSettings
 from persona.synthesis.diffusion.sharing import Alone, Share
+from persona.synthesis.diffusion.speed import attend_to_one_key, compile_repeated
 from persona.synthesis.diffusion.windows import windows
 
 CLIP_SIDE_PX: Final = 224
@@ -98,17 +100,16 @@ class MimicMotion:
         home = torch.device("cpu") if self.settings.offload else self.device
         for part in self._models():
             part.to(home)
+        attend_to_one_key(self.components.unet)
+        if self.settings.compiled:
+            compile_repeated(self.components.unet, self.components.vae.decoder)
         if self.settings.chunked_feed_forward:
             self.components.unet.enable_forward_chunking(1, 0)
         return self
 
     def steps(self, frame_count: int) -> int:
         """Say how many pieces of work this process reports, if nothing was done before."""
-        cover = windows(frame_count, self.settings.window, self.settings.overlap)
-        halves = 1 if self.settings.batched_guidance else 2
-        per_step = len(self.share.mine(range(halves * len(cover))))
-        decoded = len(self.share.mine(list(chunks(frame_count, self.settings.decode_chunk))))
-        return per_step * self.settings.steps + decoded
+        return count_pieces(self.settings, self.share, frame_count)
 
     @torch.no_grad()
     def __call__(
@@ -134,7 +135,7 @@ class MimicMotion:
         self._check(photo, skeletons)
         key = fingerprint("mimicmotion", self.settings_key(), photo, skeletons)
         kept = ProgressFile(folder, key, self.share.rank, self.share.world)
-        with _told_of_memory():
+        with told_of_memory("set offload, chunked_feed_forward or a smaller decode_chunk"):
             latents = self.latents(photo, skeletons, kept=kept, tick=tick)
             return self.decode(latents, kept=kept, tick=tick)
 
@@ -243,7 +244,10 @@ class MimicMotion:
 
     def _decoded(self, latents: Float[Tensor, "k 4 y x"]) -> UInt8[Tensor, "k 3 h w"]:
         vae = self.components.vae
-        colors = vae.decode(latents.to(vae.dtype), num_frames=len(latents)).sample.float()
+        # Compiling anew for the few frames that are left over takes longer than all the others.
+        whole = len(latents) == self.settings.decode_chunk
+        with nullcontext() if whole else torch.compiler.set_stance("force_eager"):
+            colors = vae.decode(latents.to(vae.dtype), num_frames=len(latents)).sample.float()
         if not bool(torch.isfinite(colors).all()):
             raise BackendError(
                 f"decoding gave numbers beyond {vae.dtype}",
@@ -332,18 +336,15 @@ class MimicMotion:
                 torch.cuda.empty_cache()
 
 
+def count_pieces(settings: MimicMotionSettings, share: Share, frame_count: int) -> int:
+    """Count the windows that one process denoises, and the chunks that it decodes."""
+    cover = windows(frame_count, settings.window, settings.overlap)
+    halves = 1 if settings.batched_guidance else 2
+    per_step = len(share.mine(range(halves * len(cover))))
+    decoded = len(share.mine(list(chunks(frame_count, settings.decode_chunk))))
+    return per_step * settings.steps + decoded
+
+
 def _sums_for(latents: Float[Tensor, "n 4 y x"]) -> Float[Tensor, "2 n 4 y x"]:
     # Sums of two dozen windows lose digits in half precision.
     return torch.zeros(2, *latents.shape, dtype=torch.float32, device=latents.device)
-
-
-@contextmanager
-def _told_of_memory() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise BackendError(
-            f"the card ran out of memory: {str(error)[:160]}",
-            why="its need grows with the window, the picture and the frames decoded together",
-            fix="set offload, chunked_feed_forward or a smaller decode_chunk; what is done is kept",
-        ) from error

@@ -93,32 +93,42 @@ class ProgressFile:
 
     def pictures(self, start: int) -> UInt8[Tensor, "k 3 h w"] | None:
         """Give the decoded pictures from ``start`` on, if they were kept."""
-        path = self._pictures_path(start)
+        part = self.part(f"pictures-{start:05d}")
+        return None if part is None else part["pictures"]
+
+    def keep_pictures(self, start: int, pictures: UInt8[Tensor, "k 3 h w"]) -> None:
+        """Keep decoded pictures."""
+        self.keep_part(f"pictures-{start:05d}", {"pictures": pictures.contiguous()})
+
+    def keep_part(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Keep a finished part of the film."""
+        if self.folder is not None:
+            with replacing_file(self.folder / f"{name}.safetensors") as partial:
+                save_file(tensors, partial, metadata={"key": self.key})
+
+    def part(self, name: str) -> dict[str, Tensor] | None:
+        """Give a finished part, or None where there is none of this key.
+
+        Raises:
+            FileFormatError: The file is damaged.
+        """
+        path = None if self.folder is None else self.folder / f"{name}.safetensors"
         if path is None or not path.is_file():
             return None
         try:
             with safe_open(path, framework="pt") as file:
-                whole = (file.metadata() or {}).get("key") == self.key
-                return file.get_tensor("pictures") if whole else None
+                if (file.metadata() or {}).get("key") != self.key:
+                    return None
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise FileFormatError(
                 f"{path} cannot be read: {error}",
-                why="it holds pictures that were decoded before",
-                fix="delete it to decode them again",
+                why="it holds a part of the film that was finished before",
+                fix="delete it to make that part again",
             ) from error
-
-    def keep_pictures(self, start: int, pictures: UInt8[Tensor, "k 3 h w"]) -> None:
-        """Keep decoded pictures."""
-        path = self._pictures_path(start)
-        if path is not None:
-            with replacing_file(path) as partial:
-                save_file({"pictures": pictures.contiguous()}, partial, metadata={"key": self.key})
 
     def _path(self) -> Path | None:
         return None if self.folder is None else self.folder / f"state-{self.rank}.safetensors"
-
-    def _pictures_path(self, start: int) -> Path | None:
-        return None if self.folder is None else self.folder / f"pictures-{start:05d}.safetensors"
 
 
 def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:

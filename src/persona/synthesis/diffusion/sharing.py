@@ -107,3 +107,10 @@ def share_of_process(device: torch.device) -> Share:
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return Together(dist.get_rank(), dist.get_world_size())
+
+
+def leave_group() -> None:
+    """Wait for the others and leave the group, where there is one: who leaves early breaks it."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

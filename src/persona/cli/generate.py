@@ -1,0 +1,92 @@
+"""Make pictures of the person in a photo in other poses, by video diffusion.
+
+Needs the extra diffusion and weights (persona weights list), and a graphics card to be bearable. A
+run that was stopped goes on where it was when the same command is given again. Several cards:
+torchrun --nproc-per-node N -m persona generate ...
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from persona.core.progress import current
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `persona generate` takes."""
+
+    photo: tyro.conf.Positional[Path]
+    """Picture of one whole person."""
+    out: Path
+    """Folder to write: the frames with their labels, and every picture as PNG."""
+    generator: Annotated[str, tyro.conf.arg(metavar="NAME[+NAME]")] = "mimicmotion"
+    """mimicmotion, wan-animate (whose weights allow any use), or both; physics moves the clothes of
+    an avatar, and needs --avatar."""
+    frames: int = 900
+    """How many frames are asked for, at 30 a second; half a minute has all that is done."""
+    every: int = 4
+    """One frame of so many is labelled and kept."""
+    steps: int | None = None
+    """Steps of the sampler. Left out, it is 25 for mimicmotion, where 10 are quicker, at noise
+    levels chosen for so few; 20 for wan-animate."""
+    compiled: bool = False
+    """Compile MimicMotion first: a third faster after two minutes."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    avatar: Path | None = None
+    """The person's avatar, for physics."""
+    base: Path | None = None
+    """Your own folder of SVD-XT 1.1, for mimicmotion."""
+    checkpoint: Path | None = None
+    """Your own folder or file of MimicMotion 1.1."""
+    wan: Path | None = None
+    """Your own folder of Wan-Animate."""
+
+
+def run(args: Args) -> int:
+    """Generate and write; return 0."""
+    from persona.avatar.avatar import Avatar
+    from persona.body import load_body
+    from persona.core.device import device_of_process
+    from persona.fitting.stage import FitBody
+    from persona.pipeline.create import outfit_of
+    from persona.pipeline.generate import generate
+    from persona.pipeline.generators import DiffusionOptions, frame_generator, parse_generators
+    from persona.synthesis.diffusion.settings import MimicMotionSettings, WanAnimateSettings
+    from persona.synthesis.diffusion.sharing import leave_group, share_of_process
+
+    published, wan = MimicMotionSettings(compiled=args.compiled), WanAnimateSettings()
+    if args.steps is not None:
+        published, wan = replace(published, steps=args.steps), replace(wan, steps=args.steps)
+    options = DiffusionOptions(
+        frames=args.frames,
+        every=args.every,
+        sampling=published,
+        wan=wan,
+        device=args.device,
+        base=args.base,
+        checkpoint=args.checkpoint,
+        wan_folder=args.wan,
+    )
+    generator = frame_generator(parse_generators(args.generator), options)
+    rank = share_of_process(device_of_process(args.device)).rank
+    body = load_body()
+    frames = generate(
+        args.photo,
+        generator,
+        out=args.out,
+        fit=FitBody(body=body),
+        body_digest=body.digest,
+        avatar=None if args.avatar is None else Avatar.load(args.avatar),
+        outfit=None if args.avatar is None else outfit_of(args.avatar),
+        rank=rank,
+    )
+    if rank == 0:
+        for note in frames.notes:
+            current().say(note)
+        current().result({"out": args.out, "pictures": sum(len(c.pictures) for c in frames.clips)})
+    leave_group()
+    return 0

@@ -1,0 +1,230 @@
+"""Frames by video diffusion: the person's own skeletons in, pictures with labels and trust out."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from persona.animation.grounding import ground_motion
+from persona.avatar.rates import joint_rates
+from persona.body import SmplxBody, body_of
+from persona.core.errors import OptimizationError
+from persona.fitting.points import pose_landmarks
+from persona.perception.frame_labels import LabelFrame, embedded_labels
+from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
+from persona.records.motion import Motion
+from persona.rendering.body_maps import BodyMaps
+from persona.synthesis.diffusion.aapose import face_box
+from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
+from persona.synthesis.diffusion.skeletons import SkeletonOfPerson
+from persona.synthesis.diffusion.staging import Staged, stage_motion, stage_photo
+from persona.synthesis.diffusion.trust import (
+    JOINTS,
+    LEAST_TRUST,
+    PartColors,
+    Trust,
+    judge,
+    part_colors,
+    photo_colors,
+    told,
+)
+from persona.synthesis.generator import Sitter
+
+LABELLED_EVERY: Final = 4
+"""One generated frame of so many is labelled and learned from: neighbours hardly differ."""
+
+
+@runtime_checkable
+class MakeFilm(Protocol):
+    """Photo, skeletons -> film; `synthesis.diffusion.mimicmotion.MimicMotion` is one."""
+
+    @property
+    def key(self) -> object:
+        """Everything that the film depends on besides photo and skeletons."""
+        ...
+
+    def steps(self, frame_count: int) -> int:
+        """Say how many steps it will report."""
+        ...
+
+    def __call__(
+        self,
+        photo: UInt8[Tensor, "h w 3"],
+        skeletons: UInt8[Tensor, "n 3 h w"],
+        *,
+        face: tuple[int, int, int, int],
+        folder: Path | None = None,
+        tick: Callable[[], None] = ...,
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """Make the film; its first picture repeats the photo, whose face is in a box [px]."""
+        ...
+
+
+DrawSkeleton = Callable[[DwposeSkeleton, int, int], UInt8[np.ndarray, "3 h w"]]
+"""Skeleton, height, width -> picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionFrames:
+    """Sitter -> FrameSet, by a video diffusion model."""
+
+    name: str
+    """Of the model."""
+    film: MakeFilm
+    """The model."""
+    motion: Motion
+    """What is asked for, on the mean person's legs, facing +z."""
+    width: int
+    """Columns of the model's pictures [px]."""
+    height: int
+    """Rows [px]."""
+    draw: DrawSkeleton = draw_dwpose
+    """How the model is shown skeletons."""
+    every: int = LABELLED_EVERY
+    """One frame of so many is labelled."""
+    labels: Callable[[], AbstractContextManager[LabelFrame]] = embedded_labels
+    """Who looks at the frames."""
+
+    @property
+    def key(self) -> object:
+        """Model, motion, and which frames are looked at."""
+        size = (self.width, self.height, self.every)
+        return self.name, self.film.key, self.motion, size
+
+    def steps(self, sitter: Sitter) -> int:
+        """Count what the model reports, and frames drawn and labelled."""
+        count = self.motion.frame_count
+        return self.film.steps(count + 1) + count + 1 + len(range(0, count, self.every))
+
+    def __call__(
+        self,
+        sitter: Sitter,
+        *,
+        folder: Path | None = None,
+        tick: Callable[[int], None] = lambda _: None,
+    ) -> FrameSet:
+        """Generate, label and judge.
+
+        Raises:
+            OptimizationError: No frame can be believed.
+            BackendError: The card is out of memory, or numbers overflowed.
+        """
+        done = 0
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            tick(done)
+
+        fit = sitter.fit
+        body = body_of(fit.identity.body_name, fit.identity.body_digest)
+        staged = stage_photo(
+            sitter.photo, sitter.observation, fit, width=self.width, height=self.height
+        )
+        grounded = ground_motion(self.motion, body, fit.identity)
+        motion = stage_motion(grounded, body, fit, staged.camera)
+        of_person = SkeletonOfPerson(body=body, identity=fit.identity, camera=staged.camera)
+        skeletons, maps = self._skeletons(of_person, sitter, motion, one_more)
+        face = face_box(of_person(fit.params)[0].face, self.height, self.width)
+        film = self.film(staged.picture, skeletons, face=face, folder=folder, tick=one_more)
+        label = _Labelling(self, sitter, staged, motion, body, maps)
+        pictures, notes = label(film[1:], one_more)
+        clip = Clip(
+            source=self.name, motion=motion, rates=joint_rates(motion), pictures=tuple(pictures)
+        )
+        return FrameSet(clips=(clip,), notes=notes)
+
+    def _skeletons(
+        self,
+        of_person: SkeletonOfPerson,
+        sitter: Sitter,
+        motion: Motion,
+        tick: Callable[[], None],
+    ) -> tuple[UInt8[Tensor, "n 3 h w"], dict[int, BodyMaps]]:
+        """Draw the photo's skeleton and all others; keep the bodies that are judged by."""
+        count = motion.frame_count
+        drawn = torch.empty(count + 1, 3, self.height, self.width, dtype=torch.uint8)
+        maps = {}
+        for k in range(count + 1):
+            params = sitter.fit.params if k == 0 else motion.params.frame(k - 1)
+            skeleton, seen = of_person(params)
+            drawn[k] = torch.from_numpy(self.draw(skeleton, self.height, self.width))
+            if k > 0 and (k - 1) % self.every == 0:
+                maps[k - 1] = seen
+            tick()
+        return drawn, maps
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """Looks at frames one after the other, and decides about each."""
+
+    frames: DiffusionFrames
+    sitter: Sitter
+    staged: Staged
+    motion: Motion
+    body: SmplxBody
+    maps: dict[int, BodyMaps]
+
+    def __call__(
+        self, film: UInt8[Tensor, "n 3 h w"], tick: Callable[[], None]
+    ) -> tuple[list[Picture], tuple[str, ...]]:
+        wanted = photo_colors(self.sitter.photo, self.sitter.observation)
+        trusts: list[Trust] = []
+        unseen: list[int] = []
+        pictures: list[Picture] = []
+        before: PartColors | None = None
+        with self.frames.labels() as label:
+            for frame in range(0, len(film), self.frames.every):
+                pixels = film[frame].permute(1, 2, 0).contiguous()
+                labels = label(pixels)
+                tick()
+                if labels is None:
+                    unseen.append(frame)
+                    continue
+                rgb = pixels.float() / 255
+                colors = part_colors(rgb, labels.parts, labels.mask)
+                trust = judge(
+                    frame,
+                    labels,
+                    colors,
+                    asked_body=self._asked(frame),
+                    asked_joints=self._joints(frame),
+                    wanted=wanted,
+                    before=before,
+                )
+                before = colors
+                trusts.append(trust)
+                if trust.value >= LEAST_TRUST:
+                    camera = self.staged.camera
+                    maps = {"parts": labels.parts, "trust": trust.value}
+                    pictures.append(picture_from(frame, camera, rgb, labels.mask, **maps))
+        notes = told(trusts, unseen)
+        if not pictures:
+            raise OptimizationError(
+                f"none of {len(trusts) + len(unseen)} frames by {self.frames.name} can be believed",
+                why=" ".join(notes[:3]),
+                fix="check the weights, or create without this generator",
+            )
+        return pictures, notes
+
+    def _asked(self, frame: int) -> Tensor:
+        """Where the naked body is, in the picture's own size."""
+        mask = self.maps[frame].mask[None, None].float()
+        size = (self.frames.height, self.frames.width)
+        return torch.nn.functional.interpolate(mask, size)[0, 0] > 0.5
+
+    def _joints(self, frame: int) -> Tensor:
+        fit = self.sitter.fit
+        with torch.no_grad():
+            posed = self.body.forward(
+                self.motion.params.frame(frame), joint_offsets=fit.identity.joint_offsets
+            )
+            pixels, _ = self.staged.camera.project(pose_landmarks(self.body, posed))
+        return pixels[list(JOINTS)]

@@ -1,0 +1,20 @@
+"""FrameLabels: what was seen in one generated picture."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from persona.core.types import Mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLabels:
+    """Mask, parts and keypoints of the person in a picture."""
+
+    mask: Mask
+    """Coverage by the person."""
+    parts: UInt8[Tensor, "h w"]
+    """A `records.observation.Part` for every pixel."""
+    body: Float[Tensor, "33 2"]
+    """MediaPipe Pose landmarks (x, y) [px]."""
