@@ -3,6 +3,7 @@
 #   make demo    environment, build, and an avatar of the project's own sample photo in out/
 #   make test    environment, build, all checks and all tests
 #   make check   formatting, lint, types, import direction, architecture
+#   make quality make a quick avatar of a generated person, and fail if it is worse than the baseline
 #   make fuzz    build the native core with AddressSanitizer and call it 100,000 times at random
 #   make fuzz-motions  open 10,000 damaged motion files of every format
 #   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
@@ -26,7 +27,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit fuzz fuzz-motions cross-arm clean
+.PHONY: help demo test check unit quality fuzz fuzz-motions cross-arm clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -76,6 +77,11 @@ check: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/python -m pytest --quiet tests/architecture
+
+# About 35 s of processor. The long one: persona evaluate truth --gate.
+quality: $(STAMPS)/build $(STAMPS)/libraries
+	$(BIN)/persona evaluate benchmarks/quality/small.toml --out build/quality \
+	  --gate --baseline benchmarks/quality/small.json
 
 # FUZZ adds arguments: make fuzz FUZZ='--seed 7 --calls 1000'
 fuzz: $(STAMPS)/build

@@ -63,7 +63,7 @@ def test_finished_avatars_stand_in_for_the_default_alone(tmp_path, subject):
 
 def test_every_method_asks_for_the_avatar_it_is_about(subject):
     methods = our_methods(Refusing())
-    wanted = {"ours", "rigid", "copy", "stiff", "baked", "physics", "photo-only"}
+    wanted = {"ours", "rigid", "copy", "stiff", "baked", "physics", "photo-only", "draft"}
     assert wanted | {"refined", "unbalanced"} == set(methods)
     asked = {}
     for name, method in methods.items():
@@ -73,6 +73,7 @@ def test_every_method_asks_for_the_avatar_it_is_about(subject):
     # What needs no avatar of its own shares the default's: one creation serves six methods.
     assert sum(recipe == DEFAULT for recipe in asked.values()) == 6
     assert asked["photo-only"].generator == "none"
+    assert (asked["draft"].preset, asked["draft"].generator) == ("draft", "none")
     assert asked["refined"].balanced
     assert not asked["unbalanced"].balanced
     assert asked["refined"].refine == asked["unbalanced"].refine > 0

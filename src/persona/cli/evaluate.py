@@ -32,7 +32,7 @@ class Args:
     """Folder of the report."""
     methods: str | None = None
     """Which methods, with commas between, instead of those of the specification: ours, rigid, copy,
-    stiff, baked, physics, photo-only, refined, unbalanced."""
+    stiff, baked, physics, photo-only, draft, refined, unbalanced."""
     subjects: str | None = None
     """Only these of its subjects, with commas between."""
     every: int | None = None

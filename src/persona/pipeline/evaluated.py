@@ -74,6 +74,10 @@ def our_methods(creations: Creations) -> dict[str, Method]:
             recipe=Recipe(generator="none"),
         ),
         replace(
+            method("draft", "our avatar, the draft preset: quick, and coarse", worn("learned")),
+            recipe=Recipe(preset="draft", generator="none"),
+        ),
+        replace(
             method("refined", "our avatar, trained on photo and pictures 1:1", worn("learned")),
             recipe=refined,
         ),
