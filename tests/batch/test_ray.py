@@ -23,13 +23,22 @@ from tests.batch.test_batch import Heard, do, photos  # noqa: F401
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_token_for_all():
+    # Ray reads it once in the life of a process.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        yield
+
+
 def pool_at(shelf, address=HERE, limits=None):
     return RayPool(
         shelf.url,
         address=address,
         workers=2,
         threads=1,
-        limits=limits or Limits(gigabytes=0.25),
+        limits=limits or Limits(),
         work=answer,
     )
 
@@ -52,7 +61,15 @@ def test_ray_gives_what_the_local_pool_gives(photos, tmp_path):  # noqa: F811
 def test_what_takes_too_long_is_given_up(photos, tmp_path):  # noqa: F811
     shelf = Shelf(str(tmp_path / "out"))
     jobs = list(plan_jobs("create", photos("go 60", "go"), {}))
-    pool = pool_at(shelf, limits=Limits(seconds=2, gigabytes=0.25))
+    pool = pool_at(shelf, limits=Limits(seconds=2))
+    counts = run_batch(jobs, shelf, pool, progress=Heard())
+    assert (counts.done, counts.quarantined) == (1, 1)
+
+
+def test_what_takes_too_much_memory_is_given_up(photos, tmp_path):  # noqa: F811
+    shelf = Shelf(str(tmp_path / "out"))
+    jobs = list(plan_jobs("create", photos("hog", "go"), {}))
+    pool = pool_at(shelf, limits=Limits(gigabytes=0.5))
     counts = run_batch(jobs, shelf, pool, progress=Heard())
     assert (counts.done, counts.quarantined) == (1, 1)
 
@@ -63,10 +80,8 @@ def test_a_cluster_that_is_not_there(tmp_path):
 
 
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster():
     """Start a head of its own, as an administrator would, and give its address."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
     host = pytest.importorskip("ray").util.get_node_ip_address()
     with socket.socket() as free:
         free.bind((host, 0))

@@ -10,8 +10,9 @@ from persona.avatar import Avatar
 from persona.core.errors import FileFormatError, InputError, OptimizationError, PhotoError
 from persona.core.progress import PlainProgress
 from persona.pipeline import presets
-from persona.pipeline.create import check_target, create
+from persona.pipeline.create import create
 from persona.pipeline.stages import Measured
+from persona.pipeline.targets import check_target
 from persona.records.wardrobe_file import corrected, read_corrections
 
 
@@ -79,6 +80,18 @@ def test_a_broken_run_goes_on_where_it_stopped(counting, tmp_path):
         "measure": 2,
     }
     assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
+
+
+def test_a_prepared_run_is_kept_and_finished_by_the_same_call(counting, tmp_path):
+    out = tmp_path / "ada.persona"
+    create(counting.photo, out=out, stages=counting.stages(), prepare=True)
+    assert [path.name for path in tmp_path.iterdir()] == [".ada.persona.run"]
+    assert "measure" not in counting.calls
+    create(counting.photo, out=out, stages=counting.stages())
+    assert counting.calls["optimize"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["ada.persona"]
+    with pytest.raises(InputError, match="kept nowhere"):
+        create(counting.photo, stages=counting.stages(), prepare=True)
 
 
 def test_another_seed_optimises_again(counting, tmp_path):

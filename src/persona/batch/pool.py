@@ -138,14 +138,6 @@ class _Worker:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return self.killed or f"its worker died ({name})"
 
-    def resident(self) -> int:
-        """Say how much memory it holds [bytes]."""
-        try:
-            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            return 0  # it has just ended
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
 
 class LocalPool:
     """Worker processes on this machine."""
@@ -179,7 +171,12 @@ class LocalPool:
         """Say what each worker does."""
         now = time.monotonic()
         return [
-            Doing(worker.job.name, worker.stage, now - worker.since, worker.resident())
+            Doing(
+                worker.job.name,
+                worker.stage,
+                now - worker.since,
+                resident_memory(worker.process.pid),
+            )
             for worker in self._workers
             if worker.job is not None
         ]
@@ -239,10 +236,19 @@ class LocalPool:
     def _check(self, worker: _Worker) -> None:
         if time.monotonic() - worker.since > self._limits.seconds:
             worker.kill(f"it took longer than {self._limits.seconds:g} s")
-        elif worker.resident() > self._limits.gigabytes * 2**30:
+        elif resident_memory(worker.process.pid) > self._limits.gigabytes * 2**30:
             worker.kill(f"it took more than {self._limits.gigabytes:g} GiB of memory")
 
 
 def _output(worker: _Worker) -> Any:
     assert worker.process.stdout is not None
     return worker.process.stdout
+
+
+def resident_memory(pid: int) -> int:
+    """Say how much memory a process holds [bytes]; 0 when it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

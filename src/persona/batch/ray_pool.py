@@ -1,20 +1,25 @@
 """The same pool on a Ray cluster: tasks that carry a job there and a receipt back."""
 
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from persona.batch.jobs import Job
-from persona.batch.pool import Doing, Ended, Limits
+from persona.batch.pool import Doing, Ended, Limits, resident_memory
+from persona.batch.storage import is_local
 from persona.batch.worker import answer
 from persona.core.errors import BackendError
 from persona.core.optional import require
 
-Work: TypeAlias = Callable[[dict[str, Any], str], dict[str, Any]]
-"""Job and where results go -> what became of it."""
+Work: TypeAlias = Callable[..., dict[str, Any]]
+"""Job and where results go, and ``prepare`` -> what became of it; see `worker.answer`."""
+LOOK_SECONDS: Final = 0.5
+"""Time between two looks of a task at its own memory."""
 AHEAD: Final = 2
 """Jobs in Ray's hands for each worker: one is done, one waits; the plan stays here."""
 PATIENCE_SECONDS: Final = 1.0
@@ -58,15 +63,18 @@ class RayPool:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._ray = require("ray", extra="ray", purpose="run a batch on a cluster")
-        self._url, self._workers, self._limits = url, workers, limits
+        self._workers, self._limits = workers, limits
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         variables = {**dict.fromkeys(names, str(threads)), "OMP_WAIT_POLICY": "PASSIVE"}
-        _join(self._ray, address, workers, variables)
+        _join(self._ray, address, workers * threads, variables)
+        remote = self._ray.remote
+        self._prepare = remote(num_cpus=threads, num_gpus=0, max_retries=0)(_prepared)
         # A worker that has touched a GPU keeps its memory until it ends: one job each.
-        resources = {"num_gpus": gpus, "max_calls": 1} if gpus else {"num_gpus": 0}
-        self._work = self._ray.remote(
-            num_cpus=1, max_retries=0, memory=int(limits.gigabytes * 2**30), **resources
-        )(work)
+        on_gpu = remote(num_cpus=1, num_gpus=gpus, max_calls=1, max_retries=0)
+        on_cpu = remote(num_cpus=threads, num_gpus=0, max_retries=0)
+        self._finish = (on_gpu if gpus else on_cpu)(_finished)
+        self._in_two = bool(gpus) and is_local(url)
+        self._words = {"work": work, "url": url, "gigabytes": limits.gigabytes}
         self._running: dict[Any, tuple[Job, float]] = {}
 
     def room(self) -> int:
@@ -83,8 +91,12 @@ class RayPool:
         return [Doing(job.name, "", now - since, 0) for job, since in self._running.values()]
 
     def submit(self, job: Job) -> None:
-        """Give a job."""
-        self._running[self._work.remote(asdict(job), self._url)] = (job, time.monotonic())
+        """Give a job: in two tasks where the second needs a GPU and finds what the first left."""
+        facts = asdict(job)
+        # Ray starts the second when the first is over: until then its GPU is somebody else's.
+        before = self._prepare.remote(facts, **self._words) if self._in_two else {}
+        task = self._finish.remote(facts, before, **self._words)
+        self._running[task] = (job, time.monotonic())
 
     def wait(self) -> list[Ended]:
         """Wait a moment, or until something is over; end what takes too long."""
@@ -117,12 +129,38 @@ class RayPool:
                 self._ray.cancel(reference, force=True)
 
 
-def _join(ray: Any, address: str, workers: int, variables: dict[str, str]) -> None:
+def _prepared(facts: dict[str, Any], work: Work, url: str, gigabytes: float) -> dict[str, Any]:
+    _die_above(gigabytes)
+    return work(facts, url, prepare=True)
+
+
+def _finished(
+    facts: dict[str, Any], before: dict[str, Any], work: Work, url: str, gigabytes: float
+) -> dict[str, Any]:
+    if any(before.values()):
+        return before  # it was refused, or broke
+    _die_above(gigabytes)
+    return work(facts, url)
+
+
+def _die_above(gigabytes: float) -> None:
+    """End this process as soon as it holds more: Ray then says that a worker died."""
+
+    def look() -> None:
+        while resident_memory(os.getpid()) < gigabytes * 2**30:
+            time.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not any(thread.name == "memory" for thread in threading.enumerate()):
+        threading.Thread(target=look, name="memory", daemon=True).start()
+
+
+def _join(ray: Any, address: str, cores: int, variables: dict[str, str]) -> None:
     words: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": variables}}
     try:
         if address == HERE:
             # Without its own address it would join whatever cluster it finds traces of.
-            ray.init(address=HERE, num_cpus=workers, include_dashboard=False, **words)
+            ray.init(address=HERE, num_cpus=cores, include_dashboard=False, **words)
         else:
             _knock(address)
             ray.init(address=address, **words)

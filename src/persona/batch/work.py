@@ -25,7 +25,11 @@ THUMBNAIL_PX: Final = 320
 
 
 def do_job(
-    facts: Mapping[str, Any], url: str, *, heard: Callable[[str], None] = lambda _: None
+    facts: Mapping[str, Any],
+    url: str,
+    *,
+    heard: Callable[[str], None] = lambda _: None,
+    prepare: bool = False,
 ) -> dict[str, Any]:
     """Do a job and write its result; the receipt is written by whoever gave it.
 
@@ -33,10 +37,12 @@ def do_job(
         facts: The fields of a `Job`, plain values.
         url: Where results go.
         heard: Told the name of every stage as it begins.
+        prepare: Do only what needs no GPU; a later call, on any machine with the same disk, goes on
+            from there.
 
     Returns:
-        The fields of a `Receipt`, plain values. Refusals are receipts, too; what is not foreseen,
-        and disks that cannot be written, are raised.
+        The fields of a `Receipt`, plain values; nothing of what was only prepared. Refusals are
+        receipts, too; what is not foreseen, and disks that cannot be written, are raised.
     """
     job, shelf, recorder = Job(**facts), Shelf(url), Recorder(heard)
     try:
@@ -46,6 +52,9 @@ def do_job(
                 target = shelf.root / RESULTS / job.output
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shelf.sweep(f"{RESULTS}/{job.output}")
+                if prepare:
+                    _prepare(job, source, target, recorder)
+                    return {}
                 numbers, warnings = _WORK[job.kind](job, source, target, shelf, recorder)
             shelf.publish(f"{RESULTS}/{job.output}")
     except PersonaError as error:
@@ -83,6 +92,14 @@ def _same_code(job: Job) -> None:
             why="the same plan must give the same results on every machine",
             fix="install the same version on all machines of the cluster",
         )
+
+
+def _prepare(job: Job, source: Path, target: Path, recorder: Recorder) -> None:
+    """Do what a graphics card is not needed for: seeing, fitting, simulating."""
+    from persona.pipeline.create import create
+
+    if job.kind == "create":
+        create(source, out=target, progress=recorder, prepare=True, **job.options)
 
 
 def _create(

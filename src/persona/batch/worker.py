@@ -39,13 +39,20 @@ def main() -> int:
 
 
 def answer(
-    job: dict[str, Any], url: str, *, heard: Callable[[str], None] = lambda _: None
+    job: dict[str, Any],
+    url: str,
+    *,
+    heard: Callable[[str], None] = lambda _: None,
+    prepare: bool = False,
 ) -> dict[str, Any]:
-    """Do a job; give ``receipt``, or ``storage`` or ``bug`` with what was raised."""
+    """Do a job; give ``receipt``, or ``storage`` or ``bug`` with what was raised.
+
+    The receipt of what was only prepared is empty.
+    """
     from persona.batch.work import do_job
 
     try:
-        return {"receipt": do_job(job, url, heard=heard)}
+        return {"receipt": do_job(job, url, heard=heard, prepare=prepare)}
     except OSError as error:
         if error.errno in NO_ROOM:
             return {"storage": f"{error.strerror}"}

@@ -47,11 +47,17 @@ class Args:
     do. Left out, MS-SSIM and GMSD stand in for them."""
     watch: Path | None = None
     """Folder for the curves (curves.csv) and previews of joint training while it goes on."""
+    device: str = "auto"
+    """Where clothes and pictures are learned from: auto takes a graphics card where there is one,
+    cpu, cuda."""
+    prepare: bool = False
+    """Do only what needs no graphics card, and keep it; the same command without this goes on."""
 
 
 def run(args: Args) -> int:
     """Make the avatar; say where its files are."""
-    from persona.pipeline.create import ENDING, GARMENTS_FILE, create
+    from persona.pipeline.create import GARMENTS_FILE, create
+    from persona.pipeline.targets import ENDING
 
     out = args.out if args.out is not None else Path(args.photo.stem + ENDING)
     avatar = create(
@@ -67,10 +73,15 @@ def run(args: Args) -> int:
         refine=args.refine,
         lpips=args.lpips,
         watch=args.watch,
+        device=args.device,
+        prepare=args.prepare,
     )
     voice = current()
     for warning in avatar.warnings:
         voice.warn(warning)
+    if args.prepare:
+        voice.result({"prepared": out})
+        return 0
     voice.result(
         {
             "avatar": out,

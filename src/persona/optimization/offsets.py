@@ -96,7 +96,7 @@ def learn_offsets(
             why="offsets are learned from offsets",
             fix="generate frames by physics, or train on pictures",
         )
-    network = Deformer(frames.nodes, config.network, seed)
+    network = Deformer(frames.nodes, config.network, seed).to(frames.nodes.points.device)
     known, base = know_offsets(network, clips, photo, base_rank=config.base_rank)
     generator = Seeds(seed).torch("offsets")
     adam = torch.optim.AdamW(

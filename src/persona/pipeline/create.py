@@ -1,9 +1,5 @@
 """Photo to avatar, resumable, in one call."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,21 +30,18 @@ from persona.pipeline.preview import write_preview
 from persona.pipeline.refined import Refined
 from persona.pipeline.refinement import refinement
 from persona.pipeline.report import Story, write_report
-from persona.pipeline.stages import Measured, Stages, default_stages
+from persona.pipeline.stages import Stages, default_stages
+from persona.pipeline.targets import given_target, run_at
 from persona.records.body_fit import BodyFit
 from persona.records.frame_set import FrameSet, join_frames
 from persona.records.observation import Observation
 from persona.records.outfit import Outfit
 from persona.records.photo import Photo
-from persona.records.storage import RecordCodec, load_record, save_record
+from persona.records.storage import load_record, save_record
 from persona.records.wardrobe import Wardrobe
 from persona.records.wardrobe_file import Corrections, read_corrections, write_wardrobe
 from persona.synthesis.generator import Sitter
 
-ENDING: Final = ".persona"
-"""How avatar folders are called."""
-AVATAR_FILE: Final = "avatar.json"
-"""What makes a folder an avatar's."""
 GARMENTS_FILE: Final = "garments.toml"
 """What the photo was taken to show of the clothes; for people to correct."""
 OUTFIT: Final = "outfit"
@@ -101,6 +94,8 @@ def create(
     progress: Progress | None = None,
     stages: Stages | None = None,
     body: SmplxBody | Path | str | None = None,
+    device: str = "auto",
+    prepare: bool = False,
 ) -> Avatar:
     """Make an avatar of the person in a photo.
 
@@ -129,9 +124,13 @@ def create(
         stages: Other stages than the embedded ones.
         body: The body to stand on: the user's own SMPL-X file, or what `load_body` made of one.
             None takes the file that ``PERSONA_BODY`` names, else the open body.
+        device: Where clothes are learned and pictures learned from: auto, cpu or cuda. Everything
+            else takes the processor.
+        prepare: Stop before that and keep the run, so that machines without a graphics card do
+            their share; the same call without it goes on there.
 
     Returns:
-        The avatar, its numbers measured.
+        The avatar, its numbers measured; a prepared one as the photo alone made it.
 
     Raises:
         PhotoError: No avatar can be made from this photo as asked.
@@ -144,7 +143,7 @@ def create(
     """
     voice = current() if progress is None else progress
     config = preset_config(preset)
-    target = None if out is None else check_target(Path(out))
+    target = given_target(out, prepare=prepare)
     names = parse_generators(generator or preset_generator(preset))
     refine = refine or (GENERATED_STEPS if set(names) - {PHYSICS} else 0)
     known = garments if isinstance(garments, Corrections) else _corrections(garments)
@@ -159,14 +158,18 @@ def create(
             corrections=known,
             generator="physics" if PHYSICS in names else "none",
             frames=by_diffusion(names, diffusion),
-            refine=refinement(config, refine, lpips=lpips, watch=watch),
+            refine=refinement(config, refine, lpips=lpips, watch=watch, device=device),
+            device=device,
         )
-    with _run_at(target, voice) as run, measured() as clock:
+    with run_at(target, voice, keep=prepare) as run, measured() as clock:
         choices = (person, allow_partial)
         observation, fit, wardrobe, outfit, avatar = _from_photo(
             run, stages, picture, known, seed, keys=(choices, stands_on.digest, config)
         )
-        avatar, frames = _taught(run, stages, avatar, outfit, seed)
+        avatar, frames = _simulated(run, stages, avatar, outfit)
+        if prepare:
+            return avatar
+        avatar = _taught(run, stages, avatar, frames, seed)
         seen, wish = (picture, observation, fit), (preset, refine, lpips)
         frames = _generated(run, stages, seen, frames)
         avatar, refined = _refined(run, stages, avatar, frames, *seen, seed=seed, key=wish)
@@ -218,51 +221,6 @@ def outfit_of(folder: Path) -> Outfit:
     return load_record(folder / OUTFIT, Outfit)
 
 
-def check_target(out: Path) -> Path:
-    """Refuse a target that is not ours to replace.
-
-    Raises:
-        InputError: ``out`` exists and is no avatar, or its name has another ending.
-    """
-    if out.suffix != ENDING:
-        raise InputError(
-            f"--out is {out.name!r}",
-            why=f"avatars are folders whose names end in {ENDING}",
-            fix=f"write --out {out.stem or 'name'}{ENDING}",
-        )
-    if out.exists() and not (out / AVATAR_FILE).is_file():
-        raise InputError(
-            f"{out} exists and is no avatar",
-            why="it would be replaced, and what is in it lost",
-            fix="choose another --out, or remove it yourself",
-        )
-    return out
-
-
-@contextmanager
-def _run_at(target: Path | None, voice: Progress) -> Iterator[RunFolder]:
-    """Open the run beside the target; remove it when the target is there or the input was bad."""
-    codec = RecordCodec(
-        (Observation, BodyFit, Wardrobe, Outfit, FrameSet, Avatar, Refined, Measured)
-    )
-    if target is None:
-        with (
-            tempfile.TemporaryDirectory(prefix="persona-") as folder,
-            RunFolder.open(Path(folder), codec=codec, progress=voice) as run,
-        ):
-            yield run
-        return
-    path = target.with_name(f".{target.name}.run")
-    try:
-        with RunFolder.open(path, codec=codec, progress=voice) as run:
-            yield run
-    except InputError:
-        # Nothing to go on with: the same input would be refused again.
-        shutil.rmtree(path)
-        raise
-    shutil.rmtree(path)
-
-
 def _from_photo(
     run: RunFolder,
     stages: Stages,
@@ -293,10 +251,10 @@ def _from_photo(
     return observation, fit, wardrobe, outfit, avatar
 
 
-def _taught(
-    run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit, seed: int
+def _simulated(
+    run: RunFolder, stages: Stages, avatar: Avatar, outfit: Outfit
 ) -> tuple[Avatar, FrameSet | None]:
-    """Let the clothes learn to move; where there are none, say so and leave the avatar as it is."""
+    """Let physics move the clothes; where there are none, say so and leave the avatar as it is."""
     if stages.synthesize is None:
         return avatar, None
     if not outfit.garments:
@@ -304,9 +262,17 @@ def _taught(
         told = (*avatar.warnings, UNLEARNED.format(why=why))
         return replace(avatar, warnings=told), None
     count = stages.synthesize.steps(avatar)
-    frames = run.step("simulate", stages.synthesize, avatar, outfit, steps=count)
+    return avatar, run.step("simulate", stages.synthesize, avatar, outfit, steps=count)
+
+
+def _taught(
+    run: RunFolder, stages: Stages, avatar: Avatar, frames: FrameSet | None, seed: int
+) -> Avatar:
+    """Let the clothes learn to move as they were simulated."""
+    if frames is None:
+        return avatar
     learn = partial(stages.learn, seed=seed)
-    return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps), frames
+    return run.step("learn", learn, avatar, frames, key=seed, steps=stages.learn.steps)
 
 
 def _generated(

@@ -11,10 +11,11 @@ from persona.core.fingerprint import code_version, fingerprint
 from persona.core.timing import measured
 from persona.evaluation.subjects import Subject
 from persona.optimization.joint import JointConfig
-from persona.pipeline.create import ENDING, create, outfit_of
+from persona.pipeline.create import create, outfit_of
 from persona.pipeline.presets import preset_config
 from persona.pipeline.refined import RefineJointly
 from persona.pipeline.stages import Generator, default_stages
+from persona.pipeline.targets import ENDING
 from persona.records.outfit import Outfit
 
 MAKES_AVATARS: Final = (

@@ -15,6 +15,8 @@ from persona.animation.program import (
 )
 from persona.animation.resampling import wear_face
 from persona.avatar import Avatar
+from persona.core.device import choose_device
+from persona.core.moving import moved
 from persona.core.seeds import Seeds
 from persona.evaluation.cloth_metrics import measure_cloth
 from persona.optimization.offsets import OffsetsConfig, learn_offsets
@@ -67,6 +69,8 @@ class LearnCloth:
 
     config: OffsetsConfig = field(default_factory=OffsetsConfig)
     """How long and how hard."""
+    device: str = "auto"
+    """Where: auto, cpu, cuda."""
 
     @property
     def steps(self) -> int:
@@ -82,13 +86,14 @@ class LearnCloth:
         tick: Callable[[int], None] = lambda _: None,
     ) -> Avatar:
         """Learn, and measure what was learned on the motion that was held out."""
-        photo = avatar.photo_params
+        taught, photo = moved((frames, avatar.photo_params), choose_device(self.device))
         number = Seeds(seed).integer("learn")
         learned = learn_offsets(
-            frames, photo, self.config, further=further_motions(), seed=number, tick=tick
+            taught, photo, self.config, further=further_motions(), seed=number, tick=tick
         )
-        numbers = measure_cloth(learned.cloth, frames)
-        return replace(avatar, cloth=learned.cloth, numbers={**avatar.numbers, **numbers})
+        cloth = moved(learned.cloth, "cpu")
+        numbers = measure_cloth(cloth, frames)
+        return replace(avatar, cloth=cloth, numbers={**avatar.numbers, **numbers})
 
 
 def _motions(avatar: Avatar) -> list[Motion]:

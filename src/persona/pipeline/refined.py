@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from persona.avatar import Avatar
-from persona.core.device import core_count
+from persona.core.device import choose_device, core_count
+from persona.core.moving import moved
 from persona.core.seeds import Seeds
 from persona.images.lpips import load_lpips
 from persona.optimization.joint import JointConfig, Onlooker, train_jointly
@@ -40,6 +41,8 @@ class RefineJointly:
     """Folder of the weights of LPIPS, see `images.lpips`; None takes what stands in for it."""
     onlooker: Onlooker | None = None
     """Hears of every step; changes nothing."""
+    device: str = "auto"
+    """Where: auto, cpu, cuda."""
 
     @property
     def steps(self) -> int:
@@ -61,15 +64,17 @@ class RefineJointly:
         """Train, and hand on what was said; a killed training goes on from its checkpoint."""
         clip = photo_clip(avatar, photo, observation, fit, person_height=self.person_height)
         pictured = tuple(clip for clip in frames.taught if clip.pictures)
+        device = choose_device(self.device)
         trained = train_jointly(
-            avatar,
+            moved(avatar, device),
             FrameSet(clips=(clip, *pictured), nodes=frames.nodes),
             self.config,
             seed=Seeds(seed).integer("refine"),
             threads=core_count(),
             checkpoint=checkpoint,
-            lpips=None if self.lpips is None else load_lpips(self.lpips),
+            lpips=None if self.lpips is None else load_lpips(self.lpips).to(device),
             onlooker=self.onlooker,
             tick=tick,
         )
-        return Refined(avatar=trained.avatar, history=trained.history, notes=trained.notes)
+        refined = moved(trained.avatar, "cpu")
+        return Refined(avatar=refined, history=trained.history, notes=trained.notes)

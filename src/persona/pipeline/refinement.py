@@ -14,6 +14,7 @@ def refinement(
     *,
     lpips: Path | None,
     watch: Path | None,
+    device: str,
 ) -> RefineJointly | None:
     """Set up joint training; None where it is not wanted.
 
@@ -22,6 +23,7 @@ def refinement(
         steps: How long; 0 does without.
         lpips: Folder of the weights of LPIPS.
         watch: Folder for curves and previews.
+        device: auto, cpu or cuda.
     """
     if steps == 0:
         return None
@@ -30,4 +32,5 @@ def refinement(
         person_height=config.person_height,
         lpips=lpips,
         onlooker=None if watch is None else WatchFolder(watch),
+        device=device,
     )

@@ -198,6 +198,7 @@ def default_stages(
     frames: FrameGenerator | None = None,
     cloth: OffsetsConfig | None = None,
     refine: RefineJointly | None = None,
+    device: str = "auto",
 ) -> Stages:
     """Give the stages that need nothing but this package.
 
@@ -211,6 +212,7 @@ def default_stages(
         frames: Who makes pictures by video diffusion; None does without.
         cloth: How long and how hard they learn; None takes the usual.
         refine: How photo and generated pictures are learned from together; None does not.
+        device: Where cloth is learned: auto, cpu or cuda.
     """
     body = load_body() if body is None else body
     return Stages(
@@ -221,7 +223,7 @@ def default_stages(
         optimize=OptimizeAvatar(body=body, config=config),
         synthesize=SynthesizeFrames() if generator == "physics" else None,
         generate=frames,
-        learn=LearnCloth(config=cloth or OffsetsConfig()),
+        learn=LearnCloth(config=cloth or OffsetsConfig(), device=device),
         refine=refine,
         measure=measure_avatar,
     )
