@@ -1,0 +1,55 @@
+"""Show an avatar on a live page on this machine."""
+
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from persona.core.progress import current
+
+
+@dataclass(frozen=True, kw_only=True)
+class Args:
+    """What `persona serve` takes."""
+
+    avatar: Annotated[Path, tyro.conf.Positional]
+    """The avatar, NAME.persona."""
+    body: Path | None = None
+    """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
+    port: int = 8765
+    """Where the page is; 0 takes any free port. Only this machine can reach it."""
+    no_browser: bool = False
+    """Print the link and open nothing."""
+    photo: Path | None = None
+    """The photo, to be shown beside the avatar."""
+
+
+def run(args: Args) -> int:
+    """Serve until Ctrl-C; return 0."""
+    from persona.avatar.avatar import RECORD_NAME, Avatar
+    from persona.records.storage import read_about
+    from persona.serving.app import Rooms
+    from persona.serving.hub import Hub
+    from persona.serving.server import PageServer
+    from persona.serving.show import Show
+    from persona.serving.webcam import Webcam
+
+    avatar = Avatar.load(args.avatar, body=args.body)
+    about = read_about(args.avatar / RECORD_NAME)
+    name = args.avatar.name.removesuffix(".persona")
+    kept = {key: about[key] for key in ("licenses",) if key in about}
+    show = Show(avatar, name=name, about=kept, photo=args.photo)
+    hub = Hub()
+    rooms = Rooms(show=show, hub=hub, webcam=Webcam(avatar, hub), vmc_port=None)
+    server = PageServer(rooms, port=args.port)
+
+    def ready() -> None:
+        current().result({"link": server.link})
+        current().say("Ctrl-C ends it. Only this machine can open the link.")
+        if not args.no_browser:
+            webbrowser.open(server.link)
+
+    server.run(ready=ready)
+    return 0

@@ -1,0 +1,110 @@
+/** The connection over which live poses come, and pictures of the webcam go. */
+
+import { readPose, writeAck, writeCamera, type LiveMessage } from "./protocol";
+
+const AGAIN_MILLISECONDS = 1500;
+/** Pictures a second and their height: what two cores follow. */
+const CAMERA_FPS = 15, CAMERA_HEIGHT = 360, JPEG_QUALITY = 0.8;
+
+export type Say = (text: string) => void;
+
+export interface Settings {
+  smoothing?: number;
+}
+
+export class Live {
+  private socket: WebSocket | null = null;
+  private stream: MediaStream | null = null;
+  private timer = 0;
+  private sequence = 0;
+  private settings: Settings = {};
+
+  constructor(private readonly onPose: (message: LiveMessage) => void, private readonly say: Say) {
+    this.connect();
+  }
+
+  get filming(): boolean {
+    return this.stream !== null;
+  }
+
+  set(settings: Settings): void {
+    this.settings = { ...this.settings, ...settings };
+    this.tell(this.settings);
+  }
+
+  /** Film the person in front; the pictures go to the server on this machine and nowhere else. */
+  async film(preview: HTMLVideoElement): Promise<void> {
+    if (!navigator.mediaDevices?.getUserMedia)
+      throw new Error("This browser gives no camera to this page. Open it as http://127.0.0.1 or http://localhost.");
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        video: { width: { ideal: 640 }, height: { ideal: 480 } }, audio: false,
+      });
+    } catch (error) {
+      const name = (error as DOMException).name;
+      const reasons: Record<string, string> = {
+        NotAllowedError: "The camera was not allowed. Allow it in the address bar, then start again.",
+        NotFoundError: "No camera was found. Plug one in, then start again.",
+        NotReadableError: "The camera is used by another program. Close it, then start again.",
+      };
+      throw new Error(reasons[name] ?? `The camera cannot be used: ${name}.`, { cause: error });
+    }
+    preview.srcObject = this.stream;
+    await preview.play();
+    this.tell({ webcam: true });
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d")!;
+    this.timer = window.setInterval(() => {
+      const { socket } = this;
+      if (!socket || socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > 0) return;
+      if (!preview.videoHeight) return;
+      canvas.height = CAMERA_HEIGHT;
+      canvas.width = Math.round((CAMERA_HEIGHT * preview.videoWidth) / preview.videoHeight);
+      context.drawImage(preview, 0, 0, canvas.width, canvas.height);
+      const time = performance.now() / 1000;
+      canvas.toBlob(
+        async (blob) => {
+          if (blob && socket.readyState === WebSocket.OPEN)
+            socket.send(writeCamera(this.sequence++, time, await blob.arrayBuffer()));
+        },
+        "image/jpeg",
+        JPEG_QUALITY,
+      );
+    }, 1000 / CAMERA_FPS);
+  }
+
+  stopFilming(): void {
+    window.clearInterval(this.timer);
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = null;
+    this.tell({ webcam: false });
+  }
+
+  private tell(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private connect(): void {
+    const socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.say("Connected. Waiting for poses.");
+      this.tell(this.settings);
+    };
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      if (typeof event.data === "string") {
+        this.say((JSON.parse(event.data) as { say: string }).say);
+        return;
+      }
+      const message = readPose(event.data);
+      if (message === null) return;
+      socket.send(writeAck(message.sequence));
+      this.onPose(message);
+    };
+    socket.onclose = () => {
+      this.say("The server is away. Trying again.");
+      window.setTimeout(() => this.connect(), AGAIN_MILLISECONDS);
+    };
+    this.socket = socket;
+  }
+}
