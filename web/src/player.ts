@@ -36,12 +36,18 @@ export class Player {
     this.pose = restPose(this.asset.expressionCount);
     this.worker = worker;
     this.spare = new Uint32Array(this.asset.count);
+    const { tensors } = this.asset;
+    const shorts = (name: string) => tensors.get(name) as Uint16Array;
     const setup: SortSetup = {
       kind: "setup",
       count: this.asset.count,
       means: this.asset.real("means"),
-      boneIds: this.asset.tensors.get("bone_ids") as Uint8Array,
-      boneWeights: this.asset.tensors.get("bone_weights") as Uint16Array,
+      boneIds: tensors.get("bone_ids") as Uint8Array,
+      boneWeights: shorts("bone_weights"),
+      corners: shorts("corners"),
+      cornerShares: shorts("corner_shares"),
+      holders: this.cloth ? shorts("cloth_holders") : null,
+      holderShares: this.cloth ? shorts("cloth_shares") : null,
     };
     worker.postMessage(setup);
     worker.onmessage = (event: MessageEvent<Sorted>) => this.takeOrder(event.data);
@@ -76,7 +82,9 @@ export class Player {
     const message: SortAsk = {
       kind: "sort",
       serial: ++this.asked,
-      bones: this.body.bones.slice(),
+      bones: this.body.bones,
+      flesh: this.body.flesh,
+      nodes: this.cloth?.nodes ?? null,
       view: [r[8]!, r[9]!, r[10]!, r[11]!],
       spare: this.spare,
     };

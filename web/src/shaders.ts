@@ -156,7 +156,9 @@ void main() {
     vec3 root = albedoLow + albedoStep
       * vec3(float(byteAt(r3.x, 2)), float(byteAt(r3.x, 3)), float(byteAt(r3.y, 0)));
     vec3 rest = vec3(signedByte(r3.y, 1), signedByte(r3.y, 2), signedByte(r3.y, 3));
-    vec3 turned = normalize(vec3(dot(m0.xyz, rest), dot(m1.xyz, rest), dot(m2.xyz, rest)));
+    // Normals go by the cofactors of the derivative: columns crossed with each other.
+    vec3 turned = normalize(rest.x * cross(F[1], F[2]) + rest.y * cross(F[2], F[0])
+      + rest.z * cross(F[0], F[1]));
     color = fromLinear(root * root * shade(turned));
   } else {
     color = vec3(float(byteAt(r3.z, 0)), float(byteAt(r3.z, 1)), float(byteAt(r3.z, 2))) / 255.0;

@@ -12,7 +12,7 @@ self.onmessage = (event: MessageEvent<SortSetup | SortAsk>) => {
   }
   if (order === null) return;
   const start = performance.now();
-  const ids = order.sort(message.bones, message.view, message.spare);
+  const ids = order.sort(message);
   self.postMessage(
     { ids, serial: message.serial, milliseconds: performance.now() - start },
     { transfer: [ids.buffer] },

@@ -6,6 +6,11 @@ export interface SortSetup {
   means: Float32Array;
   boneIds: Uint8Array;
   boneWeights: Uint16Array;
+  corners: Uint16Array;
+  cornerShares: Uint16Array;
+  /** Nodes of the cloth that each Gaussian follows, four each; null without cloth. */
+  holders: Uint16Array | null;
+  holderShares: Uint16Array | null;
 }
 
 export interface SortAsk {
@@ -13,6 +18,10 @@ export interface SortAsk {
   serial: number;
   /** Twelve numbers a bone. */
   bones: Float32Array;
+  /** Added to the rest vertices, four numbers each. */
+  flesh: Float32Array;
+  /** Offsets and slopes of the cloth, twelve numbers a node; null without cloth. */
+  nodes: Float32Array | null;
   /** The row of T_camera_world that gives depth. */
   view: [number, number, number, number];
   /** A buffer to write into, returned with the answer. */
@@ -33,12 +42,10 @@ export class Order {
   }
 
   /** Ids from far to near. */
-  sort(
-    bones: Float32Array, view: [number, number, number, number], spare: Uint32Array | null,
-  ): Uint32Array {
+  sort(ask: SortAsk): Uint32Array {
     const { count } = this.setup;
-    const ids = spare ?? new Uint32Array(count);
-    const [low, high] = this.measure(bones, view);
+    const ids = ask.spare ?? new Uint32Array(count);
+    const [low, high] = this.measure(ask);
     const { depths, keys, starts } = this;
     const scale = (KEYS - 1) / Math.max(high - low, 1e-9);
     starts.fill(0);
@@ -52,10 +59,10 @@ export class Order {
     return ids;
   }
 
-  private measure(
-    bones: Float32Array, view: [number, number, number, number],
-  ): [number, number] {
+  private measure({ bones, flesh, nodes, view }: SortAsk): [number, number] {
     const { count, means, boneIds, boneWeights } = this.setup;
+    const { corners, cornerShares, holders, holderShares } = this.setup;
+    const moved = new Float32Array(3);
     const rows = new Float32Array((4 * bones.length) / 12);
     for (let b = 0; b < bones.length / 12; b++)
       for (let k = 0; k < 4; k++)
@@ -64,7 +71,14 @@ export class Order {
           view[2] * bones[12 * b + 8 + k]! + (k === 3 ? view[3] : 0);
     let low = Infinity, high = -Infinity;
     for (let i = 0; i < count; i++) {
-      const x = means[3 * i]!, y = means[3 * i + 1]!, z = means[3 * i + 2]!;
+      moved.fill(0);
+      for (let c = 3 * i; c < 3 * i + 3; c++) add(moved, cornerShares[c]!, flesh, 4 * corners[c]!);
+      if (nodes && holders && holderShares)
+        for (let h = 4 * i; h < 4 * i + 4; h++)
+          add(moved, holderShares[h]!, nodes, 12 * holders[h]!);
+      const x = means[3 * i]! + moved[0]!;
+      const y = means[3 * i + 1]! + moved[1]!;
+      const z = means[3 * i + 2]! + moved[2]!;
       let depth = 0;
       for (let s = SLOTS * i; s < SLOTS * i + SLOTS; s++) {
         const weight = boneWeights[s]!;
@@ -79,4 +93,13 @@ export class Order {
     }
     return [low, high];
   }
+}
+
+/** Add a share (of 65535) of three numbers. */
+function add(to: Float32Array, share: number, from: Float32Array, at: number): void {
+  if (share === 0) return;
+  const part = share / 65535;
+  to[0]! += part * from[at]!;
+  to[1]! += part * from[at + 1]!;
+  to[2]! += part * from[at + 2]!;
 }
