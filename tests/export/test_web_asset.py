@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from persona.animation.clips import clip
 from persona.animation.performance import perform
 from persona.avatar import Avatar
-from persona.avatar.cloth import Cloth
-from persona.avatar.correctives import Correctives
-from persona.avatar.deformation import Deformation, Layer, Norm
 from persona.avatar.light import Light
-from persona.avatar.nodes import place_nodes
-from persona.avatar.pose_features import POSE_COUNT, RATE_COUNT
 from persona.avatar.posing import puppet_pose
 from persona.body import SmplxBody, load_body
 from persona.body.arkit import arkit_matrix
@@ -26,9 +21,8 @@ from persona.geometry.cameras import Camera, look_at
 from persona.geometry.rotations import quaternion_to_matrix
 from persona.images.colors import from_linear
 from persona.kernels import draw_posed
-from persona.records.nodes import Nodes
 from tests.export.asset_reader import read_asset
-from tests.plain_avatar import make_plain_avatar
+from tests.plain_avatar import dressed, make_plain_avatar, repeated
 
 MEAN_ERROR_M = 1.0e-4
 """What docs/serve.md promises for the place of a Gaussian in any pose of the motions."""
@@ -46,54 +40,6 @@ def body() -> SmplxBody:
 @pytest.fixture(scope="module")
 def avatar() -> Avatar:
     return make_plain_avatar(4000)
-
-
-def repeated(avatar: Avatar, count: int) -> Avatar:
-    """The same Gaussians again and again, as many as a standard avatar has."""
-    rows = torch.arange(count) % avatar.count
-
-    def pick(record):
-        values = {name: value[rows] for name, value in vars(record).items()}
-        return replace(record, **values)
-
-    return replace(
-        avatar,
-        canonical=pick(avatar.canonical),
-        binding=pick(avatar.binding),
-        seen=avatar.seen[rows],
-        parts=avatar.parts[rows],
-    )
-
-
-def dressed(avatar: Avatar, *, nodes: int, exactly: bool = False) -> Avatar:
-    """With cloth that has learned shapes at random, some millimetres each."""
-    generator = torch.Generator().manual_seed(0)
-    moves = torch.ones(avatar.count, dtype=torch.bool)
-    placed = place_nodes(avatar.canonical.means, avatar.binding, moves, count=nodes)
-    if exactly:
-        rows = torch.arange(nodes) % placed.count
-        placed = Nodes(
-            points=placed.points[rows],
-            joints=placed.joints[rows],
-            holder_ids=placed.holder_ids,
-            shares=placed.shares,
-        )
-    features, width, k = POSE_COUNT + RATE_COUNT, 8, placed.count
-    shapes = 0.004 * torch.randn(64, k, 3, generator=generator)
-    network = Deformation(
-        joints=placed.joints,
-        node_share=torch.zeros(k, width),
-        pose_weight=torch.zeros(width, features),
-        norms=(Norm(gain=torch.ones(width), shift=torch.zeros(width)),),
-        layers=(Layer(weight=torch.zeros(3, width), bias=torch.zeros(3)),),
-        anchor=torch.zeros(k, 3),
-    )
-    baked = Correctives(
-        shapes=shapes,
-        weights=0.1 * torch.randn(64, features, generator=generator),
-        anchor=torch.zeros(64),
-    )
-    return replace(avatar, cloth=Cloth(nodes=placed, deformation=network, correctives=baked))
 
 
 def a_camera() -> Camera:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,14 @@ class Browser:
         command = [program, *FLAGS, *more, f"--user-data-dir={folder}", "about:blank"]
         self._log = (folder / "log").open("w")
         self._process = subprocess.Popen(command, stderr=self._log, stdout=subprocess.DEVNULL)
-        address = self._address(folder / "log")
-        self._socket: ClientConnection = connect(address, max_size=1 << 28, proxy=None)
+        try:
+            address = self._address(folder / "log")
+        except RuntimeError:
+            self._process.kill()
+            raise
+        self._open = ExitStack()
+        connecting = connect(address, max_size=1 << 28, proxy=None)
+        self._socket: ClientConnection = self._open.enter_context(connecting)
         self._next = 0
         self.problems: list[str] = []
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
@@ -107,6 +114,6 @@ class Browser:
 
     def close(self) -> None:
         self._call("Browser.close")
-        self._socket.close()
+        self._open.close()
         self._process.wait(20)
         self._log.close()

@@ -65,7 +65,7 @@ def make_app(rooms: Rooms) -> Starlette:
             yield
 
     answers = _Answers(rooms)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page),
             *(Route(f"/{name}", _fixed(page, name)) for name in PAGE_FILES),
@@ -80,6 +80,9 @@ def make_app(rooms: Rooms) -> Starlette:
         exception_handlers={PersonaError: _refusal},
         lifespan=lifespan,
     )
+    # A path is a file of the page or nothing; none is another's with a slash.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _fixed(page, name: str):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from persona.serving.schema import SentPose, pack_pose
 from persona.serving.smoothing import PoseSmoother
@@ -15,6 +15,7 @@ MOST_CLIENTS: Final = 64
 """Viewers at once."""
 
 
+@runtime_checkable
 class Socket(Protocol):
     """What a client is reached by."""
 

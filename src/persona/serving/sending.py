@@ -1,10 +1,13 @@
 """Send poses to a running `persona serve` from Python."""
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
@@ -12,10 +15,18 @@ from persona.core.conventions import JOINT_COUNT
 from persona.core.errors import InputError
 from persona.serving.schema import MOST_BYTES, SentPose, malformed, pack_pose
 
+Numbers = NDArray[Any] | Sequence[Any]
+"""An array, or numbers in a row, nested or not."""
+
 
 def live_address(link: str) -> str:
-    """Give the WebSocket's address for the link that `persona serve` printed."""
+    """Give the address at which viewers get poses, for the link that `persona serve` printed."""
     return link.rstrip("/").replace("http://", "ws://", 1) + "/live"
+
+
+def pose_address(link: str) -> str:
+    """Give the address at which programs hand in poses."""
+    return link.rstrip("/").replace("http://", "ws://", 1) + "/pose"
 
 
 class PoseSender:
@@ -30,10 +41,10 @@ class PoseSender:
     """
 
     def __init__(self, link: str) -> None:
+        self._open = ExitStack()
         try:
-            self._connection: ClientConnection = connect(
-                live_address(link), max_size=MOST_BYTES, proxy=None
-            )
+            connecting = connect(pose_address(link), max_size=MOST_BYTES, proxy=None)
+            self._connection: ClientConnection = self._open.enter_context(connecting)
         except (OSError, ValueError, WebSocketException) as error:
             raise InputError(
                 f"{link} did not answer: {error}",
@@ -43,7 +54,7 @@ class PoseSender:
         self._count = 0
 
     def send(
-        self, rotations: ArrayLike, transl: ArrayLike = (0, 0, 0), expression: ArrayLike = ()
+        self, rotations: Numbers, transl: Numbers = (0, 0, 0), expression: Numbers = ()
     ) -> None:
         """Show a pose.
 
@@ -77,7 +88,7 @@ class PoseSender:
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
+        self._open.close()
 
     def __enter__(self) -> "PoseSender":
         return self
@@ -93,9 +104,9 @@ class PoseSender:
 
 def send_pose(
     link: str,
-    rotations: ArrayLike,
-    transl: ArrayLike = (0, 0, 0),
-    expression: ArrayLike = (),
+    rotations: Numbers,
+    transl: Numbers = (0, 0, 0),
+    expression: Numbers = (),
 ) -> None:
     """Show one pose on the page of a running `persona serve`; see `PoseSender` for many."""
     with PoseSender(link) as sender:
