@@ -2,6 +2,7 @@
 
 import webbrowser
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,13 @@ class Args:
     """Print the link and open nothing."""
     photo: Path | None = None
     """The photo, to be shown beside the avatar."""
+    vmc: int = 39539
+    """UDP port of this machine on which VMC is heard; 0 hears none."""
+    vmc_out: int | None = None
+    """UDP port of this machine to which every live pose is sent as VMC."""
+    source: str | None = None
+    """What the server itself plays as live poses: the name of a built-in motion, the path of a
+    motion file or of a video of one person, or the number of a camera."""
 
 
 def run(args: Args) -> int:
@@ -34,6 +42,9 @@ def run(args: Args) -> int:
     from persona.serving.hub import Hub
     from persona.serving.server import PageServer
     from persona.serving.show import Show
+    from persona.serving.sources import play_source
+    from persona.serving.stature import stature_of
+    from persona.serving.vmc import hear_vmc, vmc_speaker
     from persona.serving.webcam import Webcam
 
     avatar = Avatar.load(args.avatar, body=args.body)
@@ -42,7 +53,21 @@ def run(args: Args) -> int:
     kept = {key: about[key] for key in ("licenses",) if key in about}
     show = Show(avatar, name=name, about=kept, photo=args.photo)
     hub = Hub()
-    rooms = Rooms(show=show, hub=hub, webcam=Webcam(avatar, hub), vmc_port=None)
+    background = []
+    stature = stature_of(avatar)
+    if args.vmc:
+        background.append(partial(hear_vmc, args.vmc, stature, hub.publish))
+    if args.vmc_out is not None:
+        hub.also.append(vmc_speaker(args.vmc_out, stature))
+    if args.source is not None:
+        background.append(partial(play_source, args.source, avatar, hub))
+    rooms = Rooms(
+        show=show,
+        hub=hub,
+        webcam=Webcam(avatar, hub),
+        vmc_port=args.vmc or None,
+        background=tuple(background),
+    )
     server = PageServer(rooms, port=args.port)
 
     def ready() -> None:

@@ -32,6 +32,7 @@ class PageServer:
             door,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             ws="websockets-sansio",

@@ -73,12 +73,12 @@ class PoseSmoother:
             expression=rest[3:].astype(np.float32),
         )
 
-    def _open(self, speed: Floats, gap: float) -> Floats:
+    def _open(self, speed: Floats, gap: float) -> Floats | np.float64:
         slow = FREEST_HZ * (STEADIEST_HZ / FREEST_HZ) ** self.strength
         return _share(slow * (1 + SPEED_GAIN * speed), gap)
 
 
-def _share(cutoff_hz: Floats | float, seconds: float) -> Floats:
+def _share(cutoff_hz: Floats | float, seconds: float) -> Floats | np.float64:
     """How much of a new value a low-pass of first order takes."""
     tau = 1 / (2 * math.pi * np.asarray(cutoff_hz, dtype=np.float64))
     return 1 / (1 + tau / seconds)
