@@ -5,6 +5,8 @@
 #   make check   formatting, lint, types, import direction, architecture
 #   make fuzz    build the native core with AddressSanitizer and call it 100,000 times at random
 #   make fuzz-motions  open 10,000 damaged motion files of every format
+#   make fuzz-messages  throw 100,000 damaged messages at a live page's server
+#   make page    build the live page from web/ (needs Node.js)
 #   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
 #   make clean   forget build results and stamps, keep the environment
 #
@@ -26,7 +28,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit fuzz fuzz-motions cross-arm clean
+.PHONY: help demo test check unit fuzz fuzz-motions fuzz-messages page cross-arm clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -86,6 +88,13 @@ fuzz: $(STAMPS)/build
 
 fuzz-motions: $(STAMPS)/build
 	$(BIN)/python tools/fuzz_motions.py --files 10000 $(FUZZ)
+
+fuzz-messages: $(STAMPS)/build
+	$(BIN)/python tools/fuzz_messages.py $(OUT)/sample.persona $(FUZZ)
+
+# The result is kept in the repository, so that nobody else needs Node.js.
+page:
+	cd web && npm ci && npm run build
 
 # One program that needs nothing of the machine it runs on; the emulator is Debian's qemu-user-static.
 cross-arm: $(STAMPS)/build

@@ -44,7 +44,7 @@ def run(args: Args) -> int:
     from persona.serving.show import Show
     from persona.serving.sources import play_source
     from persona.serving.stature import stature_of
-    from persona.serving.vmc import hear_vmc, vmc_speaker
+    from persona.serving.vmc import hear_vmc, vmc_ear, vmc_speaker
     from persona.serving.webcam import Webcam
 
     avatar = Avatar.load(args.avatar, body=args.body)
@@ -56,7 +56,7 @@ def run(args: Args) -> int:
     background = []
     stature = stature_of(avatar)
     if args.vmc:
-        background.append(partial(hear_vmc, args.vmc, stature, hub.publish))
+        background.append(partial(hear_vmc, vmc_ear(args.vmc), stature, hub.publish))
     if args.vmc_out is not None:
         hub.also.append(vmc_speaker(args.vmc_out, stature))
     if args.source is not None:

@@ -199,26 +199,35 @@ def vmc_packet(pose: SentPose, stature: Stature) -> bytes:
     return bundle.build().dgram
 
 
-@contextlib.asynccontextmanager
-async def hear_vmc(
-    port: int, stature: Stature, publish: Callable[[SentPose], None]
-) -> AsyncIterator[None]:
-    """Listen on this machine for as long as the context lasts; damaged packets are left out.
+def vmc_ear(port: int) -> socket.socket:
+    """Take the UDP port on which VMC will be heard.
 
     Raises:
-        InputError: The port is taken.
+        InputError: It is taken, or not allowed.
     """
-    loop = asyncio.get_running_loop()
+    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear.settimeout(0)
     try:
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Ear(Puppeteer(stature), publish, loop), local_addr=("127.0.0.1", port)
-        )
-    except OSError as error:
+        ear.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        ear.close()
         raise InputError(
             f"UDP port {port} cannot be used: {error}",
-            why="another program listens for VMC there",
+            why="another program listens for VMC there, or the system does not allow it",
             fix="end it, choose another with --vmc, or --vmc 0 to hear none",
         ) from error
+    return ear
+
+
+@contextlib.asynccontextmanager
+async def hear_vmc(
+    ear: socket.socket, stature: Stature, publish: Callable[[SentPose], None]
+) -> AsyncIterator[None]:
+    """Listen for as long as the context lasts; damaged packets are left out."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: _Ear(Puppeteer(stature), publish, loop), sock=ear
+    )
     try:
         yield
     finally:
@@ -228,7 +237,7 @@ async def hear_vmc(
 def vmc_speaker(port: int, stature: Stature) -> Callable[[SentPose], None]:
     """Give what sends every pose to a program on this machine."""
     mouth = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    mouth.setblocking(False)
+    mouth.settimeout(0)
 
     def speak(pose: SentPose) -> None:
         # Nobody may be listening, and a full buffer means a later pose is worth more.
