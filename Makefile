@@ -87,7 +87,7 @@ fuzz: $(STAMPS)/build
 	  $(BIN)/python tools/fuzz_native.py --library build/sanitize/libpersona_native.so $(FUZZ)
 
 fuzz-motions: $(STAMPS)/build
-	$(BIN)/python tools/fuzz_motions.py --files 10000 $(FUZZ)
+	$(BIN)/python -m tools.fuzz_motions --files 10000 $(FUZZ)
 
 fuzz-messages: $(STAMPS)/build
 	$(BIN)/python tools/fuzz_messages.py $(OUT)/sample.persona $(FUZZ)

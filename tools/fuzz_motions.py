@@ -1,7 +1,8 @@
 """Open thousands of damaged motion and body files: only typed errors, each soon, none large.
 
-``make fuzz-motions`` runs this. One sound file of each format is made, bytes of it are changed, cut
-or doubled, and it is opened as `persona motion info` would. The same seed damages the same bytes.
+``make fuzz-motions`` runs this as a module: only the tests write VRM animations. One sound file of
+each format is made, bytes of it are changed, cut or doubled, and it is opened as `persona motion
+info` would. The same seed damages the same bytes.
 Pickles are read by the child's own code in this process, under the limits it sets itself, because
 ten thousand processes take half an hour; every hundredth goes through a real child.
 """
@@ -27,6 +28,7 @@ from persona.animation.formats.joint_map import read_joint_map
 from persona.animation.resampling import trim
 from persona.core import pickle_child
 from persona.core.errors import PersonaError
+from tests.vrma_files import write_vrma
 
 SLOWEST = 1.0
 """Most processor time that one file may take, its child's included [s]."""
@@ -108,6 +110,8 @@ def sound_files(folder: Path) -> dict[str, Path]:
     for kind, ending in (("persona", "npz"), ("amass", "npz"), ("bvh", "bvh")):
         found[kind] = folder / f"{kind}.{ending}"
         save_motion(motion, found[kind], kind=kind)
+    found["vrma"] = folder / "wave.vrma"
+    write_vrma(found["vrma"], motion)
     frames = motion.frame_count
     pose = motion.params.full_pose
     found["gvhmr"] = folder / "hmr4d_results.pt"

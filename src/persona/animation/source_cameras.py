@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from persona.animation.formats.json_folder import read_json_folder
 from persona.animation.formats.reading import (
@@ -57,20 +59,33 @@ def read_cameras(path: Path) -> Filmed:
             turns = poses[:, :3, :3]
             if float((turns @ turns.mT - torch.eye(3)).abs().max()) > 1e-3:
                 raise refused(path, "T_camera_world holds what is no rotation")
-            width, height = int(size[0]), int(size[1])
-            camera = Camera(
-                width=width,
-                height=height,
-                focal_px=focal,
-                center_px=(width / 2, height / 2),
-                T_camera_world=poses[0],
-            )
-            return Filmed(cameras=[replace(camera, T_camera_world=T) for T in poses])
+            return filmed_by((int(size[0]), int(size[1])), focal, poses)
     raise InputError(
         f"{path.name} does not say how it was filmed",
         why="only tracks of our own and folders of PERSONA or ExAvatar hold cameras",
         fix="choose another --camera, front for example",
     )
+
+
+def filmed_by(
+    size: tuple[int, int], focal_px: float, T_camera_world: Float[Tensor, "t 4 4"]
+) -> Filmed:
+    """Make cameras of one film of their places.
+
+    Args:
+        size: Width and height of its pictures [px].
+        focal_px: Focal length.
+        T_camera_world: World to camera for every frame (x right, y down, z forward) [m].
+    """
+    width, height = size
+    camera = Camera(
+        width=width,
+        height=height,
+        focal_px=focal_px,
+        center_px=(width / 2, height / 2),
+        T_camera_world=T_camera_world[0],
+    )
+    return Filmed(cameras=[replace(camera, T_camera_world=T) for T in T_camera_world])
 
 
 def cameras_for(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from persona.avatar.slopes import Moved
     from persona.geometry.cameras import Camera
     from persona.records.motion import Motion
+    from persona.tracking.track import Track
 
 DEFAULT_FPS = 30.0
 """Frames a second."""
@@ -48,7 +49,7 @@ class Args:
     less time. Every motion says how slow and how fast it can be."""
     camera: Literal["front", "side", "back", "turntable", "follow", "source"] = "follow"
     """Where it is seen from; turntable goes round once, follow is a little to the left of front,
-    source is the camera that the motion's file was filmed with, where it says."""
+    source is the camera of the video, or that the motion's file was filmed with, where it says."""
     size: int = 720
     """Height of the picture [px]."""
     width: int | None = None
@@ -90,8 +91,9 @@ def run(args: Args) -> int:
 
     light = light_from(args.light)
     avatar = Avatar.load(args.avatar, body=args.body)
-    motion = _motion(args, avatar)
-    cameras = _cameras(args, avatar, motion)
+    track = _track(args, avatar)
+    motion = _motion(args, avatar, track)
+    cameras = _cameras(args, avatar, motion, track)
     width, height = cameras[0].width, cameras[0].height
     film: Iterable[Tensor] | None = None
     behind = Path(args.background)
@@ -194,12 +196,14 @@ def _clothes(args: Args, avatar: "Avatar", motion: "Motion") -> "Iterator[Tensor
     return turned(avatar, simulate_clothes(avatar, outfit_of(args.avatar), motion))
 
 
-def _cameras(args: Args, avatar: "Avatar", motion: "Motion") -> "Sequence[Camera]":
+def _cameras(
+    args: Args, avatar: "Avatar", motion: "Motion", track: "Track | None"
+) -> "Sequence[Camera]":
     """Give a camera for every frame: one of ours, or that of the file."""
     from persona.animation.exchange import open_motion
     from persona.animation.film import aspect_of
     from persona.animation.framing import frame_motion
-    from persona.animation.source_cameras import cameras_for, read_cameras
+    from persona.animation.source_cameras import cameras_for, filmed_by, read_cameras
 
     if args.camera != "source":
         view: View = args.camera
@@ -209,9 +213,12 @@ def _cameras(args: Args, avatar: "Avatar", motion: "Motion") -> "Sequence[Camera
         if width is None and _is_film(args.background):
             width = round(args.size * aspect_of(Path(args.background)))
         return frame_motion(avatar, motion, view, height=args.size, width=width, still=still)
-    path = Path(args.motion)
-    source = open_motion(path).motion
-    filmed = read_cameras(path)
+    if track is not None:
+        source = track.motion
+        filmed = filmed_by(track.size, track.focal_px, track.T_camera_world)
+    else:
+        filmed = read_cameras(Path(args.motion))
+        source = open_motion(Path(args.motion)).motion
     return cameras_for(filmed, source, motion, avatar, height=args.size, speed=args.speed)
 
 
@@ -222,11 +229,11 @@ def _film_times(args: Args, count: int) -> list[float]:
     return [max(k / args.fps - lead, 0.0) * speed for k in range(count)]
 
 
-def _motion(args: Args, avatar: "Avatar") -> "Motion":
+def _motion(args: Args, avatar: "Avatar", track: "Track | None") -> "Motion":
     from persona.animation.performance import perform, photo_pose_on_floor
     from persona.animation.resampling import join, loop_for
 
-    motion = perform(avatar, _tracked(args, avatar) or _found(args))
+    motion = perform(avatar, _found(args) if track is None else _resampled(args, track.motion))
     if args.seconds is not None:
         motion = loop_for(motion, seconds=args.seconds)
     if args.from_photo:
@@ -240,24 +247,27 @@ def _found(args: Args) -> "Motion":
     return motion_from(args.motion, speed=args.speed, fps=args.fps)
 
 
-def _tracked(args: Args, avatar: "Avatar") -> "Motion | None":
+def _resampled(args: Args, motion: "Motion") -> "Motion":
+    from persona.animation.resampling import resample
+
+    return resample(replace(motion, fps=motion.fps * args.speed), fps=args.fps)
+
+
+def _track(args: Args, avatar: "Avatar") -> "Track | None":
     """Track the person of a video; None where the motion is none."""
     from persona.images.clips import is_clip, open_clip
 
     if not is_clip(args.motion):
         return None
     from persona.animation.choice import check_file_speed
-    from persona.animation.resampling import resample
     from persona.tracking.track import track_frames
 
     path = Path(args.motion)
     check_file_speed(path, args.speed)
     frames = open_clip(path).frames()
-    track = track_frames(
+    return track_frames(
         avatar.body, frames, name=path.name, person=args.person, identity=avatar.identity
     )
-    motion = track.motion
-    return resample(replace(motion, fps=motion.fps * args.speed), fps=args.fps)
 
 
 def _write(args: Args, frames, motion: "Motion") -> int:

@@ -112,7 +112,9 @@ def finite(path: Path, name: str, values: object, *shape: int, most: float) -> T
     if array.dtype.kind not in "iuf" or array.size != int(np.prod(shape, dtype=object)):
         wanted = " x ".join(map(str, shape))
         raise refused(path, f"{name} has shape {array.shape} of {array.dtype}, not {wanted}")
-    numbers = torch.from_numpy(array.astype(np.float64)).reshape(shape)
+    with np.errstate(invalid="ignore"):
+        # A signalling NaN warns while it is copied; it is refused below like any other.
+        numbers = torch.from_numpy(array.astype(np.float64)).reshape(shape)
     if not bool(torch.isfinite(numbers).all()):
         raise refused(path, f"{name} holds numbers that are not finite")
     if numbers.numel() and float(numbers.abs().max()) > most:
