@@ -101,12 +101,16 @@ class Avatar:
         return rig_of(self.canonical, self.binding, self.body)
 
     @cached_property
-    def puppet(self) -> Puppet:
-        """The person as the drawing kernel wants them; made at the first `draw`, then kept."""
+    def rest_joints(self) -> Float[Tensor, "55 3"]:
+        """The person's own skeleton in T-pose [m]."""
         here = moved(rest_params(), self.canonical.means.device)
         rest = replace(here, betas=self.identity.betas)
-        joints = self.body.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
-        return puppet_of(self.canonical, self.rig, self.body, joints)
+        return self.body.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
+
+    @cached_property
+    def puppet(self) -> Puppet:
+        """The person as the drawing kernel wants them; made at the first `draw`, then kept."""
+        return puppet_of(self.canonical, self.rig, self.body, self.rest_joints)
 
     @cached_property
     def appearance(self) -> Appearance:

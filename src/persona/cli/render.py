@@ -1,6 +1,6 @@
 """Draw one picture of an avatar."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +12,6 @@ from persona.core.progress import current
 if TYPE_CHECKING:
     from persona.avatar.avatar import Avatar
     from persona.geometry.cameras import Camera
-    from persona.records.body_params import BodyParams
     from persona.records.gaussians import Gaussians
 
 DEFAULT_SIZE = 1024
@@ -32,7 +31,8 @@ class Args:
     out: Path
     """The picture to write, .png."""
     pose: str = "photo"
-    """photo, canonical (arms out, legs apart), or an npz with full_pose (55 x 3 axis-angles)."""
+    """photo, canonical (arms out, legs apart), rest (a T), or an npz with full_pose (55 x 3
+    axis-angles)."""
     camera: Literal["photo", "front", "side", "back", "turntable"] = "photo"
     """Where it is seen from; photo lies exactly over the photo, turntable is eight views."""
     channel: Literal["rgb", "alpha", "depth", "normal"] = "rgb"
@@ -51,6 +51,7 @@ def run(args: Args) -> int:
     _check(args)
     import torch
 
+    from persona.animation.choice import pose_from
     from persona.animation.lighting import light_from, lit
     from persona.avatar.avatar import Avatar
     from persona.rendering import render
@@ -58,7 +59,7 @@ def run(args: Args) -> int:
     light = light_from(args.light)
     avatar = Avatar.load(args.avatar, body=args.body)
     with torch.no_grad():
-        gaussians = lit(avatar, light).pose(_pose(args, avatar))
+        gaussians = lit(avatar, light).pose(pose_from(args.pose, avatar))
         drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]
     maps = {
         name: torch.cat([getattr(picture, name) for picture in drawn], 1)
@@ -77,18 +78,6 @@ def _check(args: Args) -> None:
             why="pictures are written as PNG, which keeps transparency and 16-bit depth",
             fix="let --out end in .png",
         )
-
-
-def _pose(args: Args, avatar: "Avatar") -> "BodyParams":
-    photo = replace(avatar.photo_params, betas=avatar.identity.betas)
-    if args.pose == "photo":
-        return photo
-    if args.pose == "canonical":
-        # Where the photo's camera looks, so that every camera can see it.
-        return replace(avatar.canonical_params, transl=photo.transl)
-    from persona.animation.pose_files import read_pose
-
-    return read_pose(Path(args.pose), photo)
 
 
 def _cameras(args: Args, avatar: "Avatar", gaussians: "Gaussians") -> list["Camera"]:

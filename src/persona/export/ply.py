@@ -1,5 +1,6 @@
 """One pose of an avatar as a 3D Gaussian Splatting PLY, the file splat viewers open."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +34,16 @@ _NAMES: Final = (
 """The attributes of the Inria reference, in its order; float32, little-endian."""
 
 
-def write_ply(gaussians: Gaussians, path: Path) -> None:
+def write_ply(gaussians: Gaussians, path: Path, *, notes: Sequence[str] = (PROVENANCE,)) -> None:
     """Write a cloud with the Inria attribute names.
 
     Colours become constant spherical harmonics, opacities logits, covariances logarithms of
     standard deviations with a rotation (wxyz). World frame: y up, metres.
+
+    Args:
+        gaussians: What to write.
+        path: Where to.
+        notes: Lines of text for the header; what is not ASCII becomes "?".
 
     Raises:
         InputError: The cloud is empty.
@@ -60,7 +66,8 @@ def write_ply(gaussians: Gaussians, path: Path) -> None:
         quats,
     ]
     table = torch.cat([column.detach().float().cpu() for column in columns], 1)
-    lines = ["ply", "format binary_little_endian 1.0", f"comment {PROVENANCE}"]
+    comments = [" ".join(note.split()).encode("ascii", "replace").decode() for note in notes]
+    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {c}" for c in comments)]
     lines += [f"element vertex {gaussians.count}"]
     lines += [f"property float {name}" for name in _NAMES]
     header = "\n".join([*lines, "end_header", ""])
