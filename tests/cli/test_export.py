@@ -16,6 +16,7 @@ from persona.export.ply import read_ply
 from persona.geometry.rotations import axis_angle_to_matrix
 from persona.records.body_params import rest_params
 from persona.records.storage import save_record
+from tests.gltf_eval import Glb
 from tests.plain_avatar import make_plain_avatar
 
 LICENSES = {"persona": "Apache-2.0", "photo": "its owner's"}
@@ -85,6 +86,23 @@ def test_npz_says_whose_skeleton_and_terms(folder, plain, tmp_path):
         assert_told("\n".join(arrays["notice"]))
 
 
+def test_a_rigged_glb_with_several_motions(folder, plain, tmp_path, capsys):
+    out = tmp_path / "ada.glb"
+    words = ["--motion", "walk", "wave", "--fps", "12", "--out", str(out), "--json"]
+    assert export(folder, "glb", *words) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["animations"] == ["walk", "wave"]
+    glb = Glb(out)
+    assert [item["name"] for item in glb.json["animations"]] == ["walk", "wave"]
+    assert glb.json["asset"]["extras"]["licenses"] == LICENSES
+    # Walk loops: its last key is a step further, in the pose of the first.
+    keys = len(glb.array(glb.json["animations"][0]["samplers"][0]["input"]))
+    first, last = glb.posed(0, 0), glb.posed(0, keys - 1)
+    knee, pelvis = glb.node_of("left_knee"), glb.node_of("pelvis")
+    np.testing.assert_allclose(first[knee]["rotation"], last[knee]["rotation"], atol=1e-6)
+    assert np.linalg.norm(first[pelvis]["translation"] - last[pelvis]["translation"]) > 0.5
+
+
 def test_films_are_transparent(folder, tmp_path):
     words = ["--size", "48", "--seconds", "0.1"]
     assert export(folder, "frames", *words, "--out", str(tmp_path / "frames")) == 0
@@ -108,6 +126,7 @@ def test_left_out_the_name_is_the_avatars(folder, tmp_path, monkeypatch):
     [
         (["ply", "--out", "a.glb"], "--out is a.glb and --to is ply"),
         (["bvh", "--motion", "walk", "run", "--out", "a.bvh"], "2 motions"),
+        (["glb", "--fps", "-3", "--out", "a.glb"], "above 0"),
         (["webm", "--motion", "walk", "run", "--out", "a.webm"], "2 motions"),
         (["npz", "--motion", "moonwalk", "--out", "a.npz"], "no motion called"),
         (["ply", "--pose", "absent.npz", "--out", "a.ply"], "no such file"),

@@ -82,7 +82,7 @@ class Args:
 
 def run(args: Args) -> int:
     """Draw and write; return 0."""
-    check(args)
+    _check(args)
     from persona.animation.background import background_from
     from persona.animation.film import film_behind, plate_of
     from persona.animation.lighting import light_from, lit
@@ -134,7 +134,7 @@ def run(args: Args) -> int:
     return 0
 
 
-def check(args: Args) -> None:
+def _check(args: Args) -> None:
     """Refuse what cannot end well before anything heavy begins."""
     suffix = args.out.suffix.lower()
     if suffix not in (".mp4", ".webm", ".mov", ""):
@@ -167,6 +167,11 @@ def check(args: Args) -> None:
             why="it takes people out of a film",
             fix="give a film as --background, or leave --plate away",
         )
+    check_numbers(args)
+
+
+def check_numbers(args: Args) -> None:
+    """Refuse a length or a rate without sense."""
     if args.seconds is not None and not 0 < args.seconds <= 3600:
         raise InputError(
             f"a length of {args.seconds:g} s was asked for",

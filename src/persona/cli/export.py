@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from persona.records.motion import Motion
     from persona.records.notice import Notice
 
-Kind = Literal["ply", "bvh", "npz", "frames", "webm", "mov"]
+Kind = Literal["ply", "glb", "bvh", "npz", "frames", "webm", "mov"]
 """What can be written."""
 ENDINGS: Final[dict[str, str]] = {
     "ply": ".ply",
+    "glb": ".glb",
     "bvh": ".bvh",
     "npz": ".npz",
     "frames": "",
@@ -38,7 +39,8 @@ class Args:
     avatar: Annotated[Path, tyro.conf.Positional]
     """The avatar, NAME.persona."""
     to: Kind
-    """ply: one pose as a cloud for splat viewers. bvh, npz: a motion on the avatar's own skeleton.
+    """ply: one pose as a cloud for splat viewers. glb: a cloud with skeleton, skin, expressions and
+    motions (KHR_gaussian_splatting). bvh, npz: a motion on the avatar's own skeleton.
     frames (PNG), webm (VP9), mov (ProRes 4444): a motion as transparent pictures."""
     out: Path | None = None
     """Where to; left out, NAME with the ending of the format, in this folder."""
@@ -48,7 +50,8 @@ class Args:
     """For ply: rest (a T), canonical (legs apart), photo, or an npz with full_pose (55 x 3
     axis-angles)."""
     motion: tuple[str, ...] = ("walk",)
-    """What the person does: as for `persona animate`, a name, a motion file or a video."""
+    """What the person does: as for `persona animate`, a name, a motion file or a video; for glb any
+    number of them."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float = animate.DEFAULT_FPS
@@ -67,8 +70,9 @@ def run(args: Args) -> int:
     """Write what was asked for; return 0."""
     out = _target(args)
     films = [_film(args, name, out) for name in args.motion]
+    for film in films:
+        animate.check_numbers(film)
     if args.to in FILMS:
-        animate.check(_only(args, films))
         return animate.run(_only(args, films))
     from persona.avatar.avatar import RECORD_NAME, Avatar
     from persona.records.notice import notice_of
@@ -125,6 +129,13 @@ def _motion(args: Args, avatar: "Avatar", out: Path) -> "Motion":
     return animate.motion_for(film, avatar)
 
 
+def _motions(args: Args, avatar: "Avatar", out: Path) -> "list[Motion]":
+    from persona.animation.resampling import close_loop
+
+    films = [_film(args, name, out) for name in args.motion]
+    return [close_loop(animate.motion_for(film, avatar)) for film in films]
+
+
 def _write_ply(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
     import torch
 
@@ -135,6 +146,14 @@ def _write_ply(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dic
         cloud = avatar.pose(pose_from(args.pose, avatar))
     write_ply(cloud, out, notes=notice.lines())
     return {"gaussians": cloud.count}
+
+
+def _write_glb(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
+    from persona.export.gltf.splats import write_splat_glb
+
+    motions = _motions(args, avatar, out)
+    write_splat_glb(avatar, motions, out, notice)
+    return {"gaussians": avatar.count, "animations": [motion.name for motion in motions]}
 
 
 def _write_bvh(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
@@ -168,5 +187,10 @@ def _write_npz(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dic
 
 Writer = Callable[[Args, "Avatar", "Notice", Path], dict[str, Any]]
 """Writes one file, and says what is in it."""
-WRITERS: Final[dict[str, Writer]] = {"ply": _write_ply, "bvh": _write_bvh, "npz": _write_npz}
+WRITERS: Final[dict[str, Writer]] = {
+    "ply": _write_ply,
+    "glb": _write_glb,
+    "bvh": _write_bvh,
+    "npz": _write_npz,
+}
 """What each kind that is no film is written with."""
