@@ -12,7 +12,7 @@ from persona.animation.motion_files import read_motion
 from persona.avatar.avatar import RECORD_NAME, Avatar
 from persona.cli.main import main
 from persona.core.conventions import PROVENANCE, RIGHTS
-from persona.export.ply import read_ply
+from persona.export.reading.opening import read_splats
 from persona.geometry.rotations import axis_angle_to_matrix
 from persona.records.body_params import rest_params
 from persona.records.storage import save_record
@@ -56,7 +56,7 @@ def test_a_cloud_in_any_pose(folder, plain, tmp_path, pose):
     wanted = plain.pose(params).means
     if pose == "rest":
         wanted = wanted + plain.photo_params.transl
-    torch.testing.assert_close(read_ply(out).means, wanted, atol=1e-6, rtol=0)
+    torch.testing.assert_close(read_splats(out).gaussians.means, wanted, atol=1e-6, rtol=0)
     assert_told(out.read_bytes()[:2000].decode("latin1"))
 
 

@@ -1,4 +1,4 @@
-"""Draw one picture of an avatar."""
+"""Draw one picture of an avatar, or of a file of splats."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ class Args:
     """What `persona render` takes."""
 
     avatar: Annotated[Path, tyro.conf.Positional]
-    """The avatar, NAME.persona."""
+    """The avatar, NAME.persona; or a file of splats, exported or of another program: .ply, .spz,
+    .splat, .ksplat, .glb or .gltf, which is drawn as it stands."""
     body: Path | None = None
     """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
@@ -57,17 +58,21 @@ def run(args: Args) -> int:
     from persona.rendering import render
 
     light = light_from(args.light)
-    avatar = Avatar.load(args.avatar, body=args.body)
     with torch.no_grad():
-        gaussians = lit(avatar, light).pose(pose_from(args.pose, avatar))
-        drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]
+        if args.avatar.is_file():
+            gaussians, cameras, said = _stranger(args)
+        else:
+            avatar = Avatar.load(args.avatar, body=args.body)
+            gaussians = lit(avatar, light).pose(pose_from(args.pose, avatar))
+            cameras, said = _cameras(args, avatar, gaussians), {}
+        drawn = [render(gaussians, camera) for camera in cameras]
     maps = {
         name: torch.cat([getattr(picture, name) for picture in drawn], 1)
         for name in ("color", "alpha", "depth", "normal")
     }
     _write(args, maps)
     height, width = maps["alpha"].shape
-    current().result({"out": args.out, "width": width, "height": height})
+    current().result({"out": args.out, "width": width, "height": height, **said})
     return 0
 
 
@@ -80,13 +85,33 @@ def _check(args: Args) -> None:
         )
 
 
-def _cameras(args: Args, avatar: "Avatar", gaussians: "Gaussians") -> list["Camera"]:
-    from persona.animation.framing import needed_width
-    from persona.rendering.camera_paths import YAWS, fit_camera, turntable
+def _stranger(args: Args) -> "tuple[Gaussians, list[Camera], dict[str, str]]":
+    """Read a file of splats, which has neither a photo, nor a light, nor bones we know."""
+    from persona.export.reading.opening import read_splats
 
+    if args.camera == "photo" or args.pose != "photo" or args.light != "photo":
+        raise InputError(
+            f"{args.avatar.name} was asked for in a pose, a light or from the photo's camera",
+            why="a file of splats knows none of them, it is drawn as it stands",
+            fix="give --camera front, side, back or turntable, and no --pose and no --light",
+        )
+    found = read_splats(args.avatar)
+    said = {"format": found.format, **found.facts}
+    return found.gaussians, _around(args, found.gaussians), said
+
+
+def _cameras(args: Args, avatar: "Avatar", gaussians: "Gaussians") -> list["Camera"]:
     if args.camera == "photo":
         camera = avatar.photo_camera
         return [camera if args.size is None else camera.scaled(args.size / camera.height)]
+    return _around(args, gaussians)
+
+
+def _around(args: Args, gaussians: "Gaussians") -> list["Camera"]:
+    """Give the cameras that stand around whatever there is."""
+    from persona.animation.framing import needed_width
+    from persona.rendering.camera_paths import YAWS, fit_camera, turntable
+
     height = DEFAULT_SIZE if args.size is None else args.size
     points = gaussians.means
     if args.camera == "turntable":

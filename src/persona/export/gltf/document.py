@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from persona.core.atomic import replacing_file
 from persona.core.errors import InputError
+from persona.records.gltf_file import BINARY_CHUNK, JSON_CHUNK, MAGIC
 from persona.records.notice import Notice
 
-MAGIC: Final = b"glTF"
 VERSION: Final = 2
-JSON_CHUNK: Final = 0x4E4F534A
-BINARY_CHUNK: Final = 0x004E4942
 ALIGNMENT: Final = 4
 """Every view and chunk begins at a multiple of this [bytes]."""
 LARGEST: Final = 2**32 - 1
