@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from persona.records.motion import Motion
     from persona.records.notice import Notice
 
-Kind = Literal["ply", "glb", "bvh", "npz", "frames", "webm", "mov"]
+Kind = Literal["ply", "glb", "mesh", "bvh", "npz", "frames", "webm", "mov"]
 """What can be written."""
 ENDINGS: Final[dict[str, str]] = {
     "ply": ".ply",
     "glb": ".glb",
+    "mesh": ".glb",
     "bvh": ".bvh",
     "npz": ".npz",
     "frames": "",
@@ -40,7 +41,8 @@ class Args:
     """The avatar, NAME.persona."""
     to: Kind
     """ply: one pose as a cloud for splat viewers. glb: a cloud with skeleton, skin, expressions and
-    motions (KHR_gaussian_splatting). bvh, npz: a motion on the avatar's own skeleton.
+    motions (KHR_gaussian_splatting). mesh: the same as textured triangles, for engines without
+    splats. bvh, npz: a motion on the avatar's own skeleton.
     frames (PNG), webm (VP9), mov (ProRes 4444): a motion as transparent pictures."""
     out: Path | None = None
     """Where to; left out, NAME with the ending of the format, in this folder."""
@@ -51,7 +53,7 @@ class Args:
     axis-angles)."""
     motion: tuple[str, ...] = ("walk",)
     """What the person does: as for `persona animate`, a name, a motion file or a video; for glb any
-    number of them."""
+    number of them; so for mesh."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float = animate.DEFAULT_FPS
@@ -156,6 +158,15 @@ def _write_glb(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dic
     return {"gaussians": avatar.count, "animations": [motion.name for motion in motions]}
 
 
+def _write_mesh(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
+    from persona.export.gltf.mesh import write_mesh_glb
+
+    motions = _motions(args, avatar, out)
+    surface = write_mesh_glb(avatar, motions, out, notice)
+    triangles = len(avatar.body.faces) + len(surface.shells.faces)
+    return {"triangles": triangles, "animations": [motion.name for motion in motions]}
+
+
 def _write_bvh(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
     from persona.animation.formats.bvh_writing import write_bvh
     from persona.core.atomic import write_text
@@ -190,6 +201,7 @@ Writer = Callable[[Args, "Avatar", "Notice", Path], dict[str, Any]]
 WRITERS: Final[dict[str, Writer]] = {
     "ply": _write_ply,
     "glb": _write_glb,
+    "mesh": _write_mesh,
     "bvh": _write_bvh,
     "npz": _write_npz,
 }

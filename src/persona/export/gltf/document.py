@@ -36,6 +36,7 @@ class GltfDocument:
 
     def __init__(self, notice: Notice) -> None:
         self._bytes = bytearray()
+        self.note = "; ".join(notice.lines())
         self._json: dict[str, Any] = {
             "asset": {
                 "version": "2.0",
