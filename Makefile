@@ -8,6 +8,7 @@
 #   make fuzz-messages  throw 100,000 damaged messages at a live page's server
 #   make page    build the live page from web/ (needs Node.js)
 #   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
+#   make readers  install other people's readers of what we export, for tests; needs Node.js
 #   make clean   forget build results and stamps, keep the environment
 #
 # PYTHON chooses the interpreter of the environment: make demo PYTHON=python3.12
@@ -28,7 +29,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit fuzz fuzz-motions fuzz-messages page cross-arm clean
+.PHONY: help demo test check unit fuzz fuzz-motions fuzz-messages page cross-arm readers clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -109,6 +110,9 @@ cross-arm: $(STAMPS)/build
 	@emulator=$$(command -v qemu-aarch64-static || command -v qemu-aarch64) || { \
 	  echo "Compiled. No emulator here to run it: apt-get install qemu-user-static"; exit 0; }; \
 	  $$emulator build/cross-arm/smoke
+
+readers:
+	cd tests/export/readers && npm install --no-audit --no-fund --no-package-lock
 
 clean:
 	rm -rf build dist $(OUT) $(STAMPS) src/persona/_native/*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "create": "turn a photo of a person into an avatar",
     "animate": "draw an avatar in motion, as a video or as pictures",
     "render": "draw one picture of an avatar",
+    "export": "write an avatar or its motion for other programs",
     "serve": "show an avatar on a live page on this machine",
     "track": "follow a person through a video, and write their motion",
     "motion": "convert motions between formats, and measure them",
