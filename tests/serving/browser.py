@@ -108,6 +108,11 @@ class Browser:
             assert time.monotonic() < end, f"{condition} never came; {self.problems}"
             time.sleep(0.1)
 
+    def permit(self, name: str, setting: str, origin: str) -> None:
+        """Let a page have something, or not."""
+        told = {"permission": {"name": name}, "setting": setting, "origin": origin}
+        self._call("Browser.setPermission", told)
+
     def screenshot(self, path: Path) -> None:
         shot = self.call("Page.captureScreenshot", {"format": "png"})
         path.write_bytes(base64.b64decode(shot["data"]))

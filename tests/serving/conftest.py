@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from persona.avatar import Avatar
+from persona.records.notice import Notice
 from persona.serving.app import Rooms
 from persona.serving.hub import Hub
 from persona.serving.server import PageServer
@@ -16,6 +17,8 @@ from tests.plain_avatar import dressed, make_plain_avatar
 from tests.serving.browser import Browser, find_browser
 
 COUNT = 6000
+NO_BROWSER = "no Chromium on this machine (Debian: apt-get install chromium)"
+NOTICE = Notice(licenses=(("photo", "hers"),))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +53,7 @@ def start(rooms: Rooms) -> tuple[PageServer, threading.Thread]:
 @pytest.fixture(scope="session")
 def running(avatar) -> Iterator[Running]:
     hub = Hub()
-    show = Show(avatar, name="Ada", about={"licenses": {"photo": "hers"}})
+    show = Show(avatar, name="Ada", notice=NOTICE)
     rooms = Rooms(show=show, hub=hub, webcam=None, vmc_port=None)
     server, thread = start(rooms)
     yield Running(server, hub, show)
@@ -59,9 +62,12 @@ def running(avatar) -> Iterator[Running]:
 
 
 @pytest.fixture
-def browser(tmp_path) -> Iterator[Browser]:
+def browser(tmp_path, request) -> Iterator[Browser]:
+    """A browser; parametrize indirectly with flags to give it some."""
     if find_browser() is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    browser = Browser(tmp_path)
+        pytest.skip(NO_BROWSER)
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    browser = Browser(profile, *getattr(request, "param", ()))
     yield browser
     browser.close()

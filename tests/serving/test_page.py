@@ -16,10 +16,8 @@ from persona.animation.exchange import save_motion
 from persona.animation.performance import perform
 from persona.avatar.light import Light
 from persona.avatar.lit import LitAvatar
-from persona.export.player import write_player
 from persona.geometry.cameras import Camera, look_at
 from persona.rendering.compositing import over
-from persona.serving import PoseSender
 
 PSNR_DB = 40.0
 LIT_PSNR_DB = 28.0
@@ -122,23 +120,6 @@ def test_a_file_that_is_no_motion_is_refused_in_words(browser, running):
     assert browser.run("persona.mixer.current.name") == "idle"
 
 
-def test_live_poses_take_over_and_losing_them_eases_back(browser, running):
-    opened(browser, running.link, width=300, height=300)
-    browser.wait("document.body.textContent.includes('Waiting for poses')")
-    pose = np.zeros((55, 3), np.float32)
-    pose[16, 2] = 0.8
-    with PoseSender(running.link) as sender:
-        end = time.monotonic() + 30
-        while browser.run("persona.mixer.liveShare") < 1:
-            sender.send(pose, [0, 1.3, 0])
-            assert time.monotonic() < end
-        # The left arm is up: a quaternion's z is the sine of half the angle.
-        shown = browser.run("persona.player.pose.turns[4 * 16 + 3]")
-        assert shown == pytest.approx(math.sin(0.4), abs=0.01)
-    browser.wait("persona.mixer.liveShare === 0")
-    assert browser.problems == []
-
-
 def test_no_foreign_script_runs(browser, running):
     opened(browser, running.link, width=300, height=300)
     assert browser.problems == []
@@ -169,21 +150,4 @@ def test_everything_fits_the_window(browser, running, size):
               .every((r) => r.left >= -1 && r.right <= innerWidth + 1 && r.width > 8)"""
         )
         assert inside, k
-    assert browser.problems == []
-
-
-def test_a_single_file_plays_without_a_server(browser, running, avatar, tmp_path):
-    path = tmp_path / "ada.html"
-    motions = [perform(avatar, clip(name)) for name in ("wave", "walk")]
-    write_player(path, running.show.asset, motions, name="Ada </script><b>")
-    opened(browser, path.as_uri(), width=400, height=400)
-    assert browser.run("document.title") == "Ada </script><b> · persona"
-    first = browser.run("persona.mixer.time")
-    browser.wait(f"persona.mixer.time > {first}")
-    names = browser.run("[...document.querySelectorAll('.chips button')].map((b) => b.title)")
-    assert names[:2] == ["wave", "walk"]
-    colored = browser.run(
-        "persona.drawing === undefined && document.getElementById('view').toDataURL().length"
-    )
-    assert colored > 5000
     assert browser.problems == []

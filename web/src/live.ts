@@ -3,10 +3,16 @@
 import { readPose, writeAck, writeCamera, type LiveMessage } from "./protocol";
 
 const AGAIN_MILLISECONDS = 1500;
+/** Poses that are older do not count as coming. */
+const QUIET_MILLISECONDS = 700;
 /** Pictures a second and their height: what two cores follow. */
 const CAMERA_FPS = 15, CAMERA_HEIGHT = 360, JPEG_QUALITY = 0.8;
 
-export type Say = (text: string) => void;
+/** Tells how the connection is, and what the server says. */
+export interface Voice {
+  state(text: string): void;
+  server(text: string): void;
+}
 
 export interface Settings {
   smoothing?: number;
@@ -18,9 +24,25 @@ export class Live {
   private timer = 0;
   private sequence = 0;
   private settings: Settings = {};
+  /** Numbers of poses that came and are not on the screen yet. */
+  private undrawn: number[] = [];
+  private lastPose = -Infinity;
+  private coming = false;
 
-  constructor(private readonly onPose: (message: LiveMessage) => void, private readonly say: Say) {
+  constructor(
+    private readonly onPose: (message: LiveMessage) => void, private readonly voice: Voice,
+  ) {
     this.connect();
+  }
+
+  /** A frame has been drawn: what came before it is shown, and the server may send more. */
+  drawn(): void {
+    if (this.socket?.readyState === WebSocket.OPEN)
+      for (const sequence of this.undrawn) this.socket.send(writeAck(sequence));
+    this.undrawn = [];
+    const coming = performance.now() - this.lastPose < QUIET_MILLISECONDS;
+    if (coming !== this.coming) this.voice.state(coming ? "Poses are coming." : "Waiting for poses.");
+    this.coming = coming;
   }
 
   get filming(): boolean {
@@ -88,21 +110,23 @@ export class Live {
     const socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.say("Connected. Waiting for poses.");
+      this.voice.state("Connected. Waiting for poses.");
       this.tell(this.settings);
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
       if (typeof event.data === "string") {
-        this.say((JSON.parse(event.data) as { say: string }).say);
+        this.voice.server((JSON.parse(event.data) as { say: string }).say);
         return;
       }
       const message = readPose(event.data);
       if (message === null) return;
-      socket.send(writeAck(message.sequence));
+      this.undrawn.push(message.sequence);
+      this.lastPose = performance.now();
       this.onPose(message);
     };
     socket.onclose = () => {
-      this.say("The server is away. Trying again.");
+      this.undrawn = [];
+      this.voice.state("The server is away. Trying again.");
       window.setTimeout(() => this.connect(), AGAIN_MILLISECONDS);
     };
     this.socket = socket;

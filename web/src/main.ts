@@ -189,9 +189,13 @@ async function main(): Promise<void> {
     lookPage(stage, source, canvas, photoBeside(source)),
   ];
   if (source.live) {
-    const status = element("p", { textContent: "Connecting." });
-    const live = new Live((message) => stage.takeLive(message), (text) => (status.textContent = text));
-    pages.push(livePage(source, live, complain, status));
+    const words = { state: element("p", {}, "Connecting."), server: element("p") };
+    const live = new Live((message) => stage.takeLive(message), {
+      state: (text) => (words.state.textContent = text),
+      server: (text) => (words.server.textContent = text),
+    });
+    stage.onDrawn = () => live.drawn();
+    pages.push(livePage(stage, source, live, complain, [words.state, words.server]));
     wireDrops(open);
   }
   showPages(pages);

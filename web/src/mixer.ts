@@ -14,7 +14,10 @@ export class Mixer {
   time = 0;
   speed = 1;
   playing = true;
+  /** Whether motions change left and right. */
   mirrored = false;
+  /** Whether live poses do, as a mirror shows them. */
+  liveMirrored = false;
   /** Added turns of the joints, axis-angle [rad]. */
   readonly turned = new Float32Array(165);
   /** Added expression. */
@@ -51,8 +54,8 @@ export class Mixer {
   /** Go on by some seconds at a clock of `now` [s], and give the pose. */
   step(seconds: number, now: number): Pose {
     if (this.playing) this.time += seconds * this.speed;
-    const base = this.base(this.playing ? seconds : 0);
-    this.lastBase = base;
+    this.lastBase = this.base(this.playing ? seconds : 0);
+    const base = this.mirrored ? mirrorPose(this.lastBase, this.mirror) : this.lastBase;
     const fresh = this.live !== null && now - this.live.at < LOST_SECONDS;
     const wanted = fresh ? 1 : 0;
     const step = seconds / EASE_SECONDS;
@@ -60,9 +63,10 @@ export class Mixer {
     let pose = base;
     if (this.live && this.liveShare > 0) {
       const share = this.liveShare * this.liveShare * (3 - 2 * this.liveShare);
-      pose = share >= 1 ? this.live.pose : blendPoses(base, this.live.pose, share);
+      const live = this.liveMirrored ? mirrorPose(this.live.pose, this.mirror) : this.live.pose;
+      pose = share >= 1 ? live : blendPoses(base, live, share);
     }
-    return this.adjusted(this.mirrored ? mirrorPose(pose, this.mirror) : pose);
+    return this.adjusted(pose);
   }
 
   private base(seconds: number): Pose {

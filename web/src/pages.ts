@@ -234,12 +234,13 @@ export function lookPage(
     check("Camera follows", true, (on) => (stage.follows = on)).root,
   );
   if (source.start.photo) root.append(check("Photo beside", false, beside).root);
-  root.append(heading("Quality"), quality.root);
+  root.append(heading("Quality"), quality.root, heading("About this avatar"));
+  for (const line of source.start.notice) root.append(note(line));
   return { name: "Look", root };
 }
 
 export function livePage(
-  source: Source, live: Live, complain: (error: unknown) => void, status: HTMLElement,
+  stage: Stage, source: Source, live: Live, complain: (error: unknown) => void, words: HTMLElement[],
 ): Page {
   const preview = element("video", { id: "preview", muted: true, playsInline: true, hidden: true });
   const film = element("button", { className: "wide", textContent: "Start the webcam" });
@@ -258,7 +259,10 @@ export function livePage(
     label: "Smoothing", low: 0, high: 1, value: 0.5, show: percent,
     change: (value) => live.set({ smoothing: value }),
   });
-  const root = element("div", { className: "page" }, status, smoothing.root, heading("Webcam"));
+  const mirror = check("As in a mirror", false, (on) => (stage.mixer.liveMirrored = on));
+  const root = element(
+    "div", { className: "page" }, ...words, smoothing.root, mirror.root, heading("Webcam"),
+  );
   if (source.start.webcam)
     root.append(
       film, preview,

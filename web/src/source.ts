@@ -9,6 +9,8 @@ export interface Start {
   vmc: number | null;
   /** Whether the server can follow a webcam. */
   webcam: boolean;
+  /** Provenance and licences. */
+  notice: string[];
 }
 
 export interface Source {

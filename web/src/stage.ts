@@ -31,6 +31,8 @@ export class Stage {
   onCount: () => void = () => undefined;
   /** Called every frame. */
   onFrame: () => void = () => undefined;
+  /** Called when what came before is on the canvas. */
+  onDrawn: () => void = () => undefined;
   private automatic = Math.min(window.devicePixelRatio, 1.5);
   private motions = new Map<string, Motion>();
   private last = 0;
@@ -112,6 +114,7 @@ export class Stage {
     const scene = this.scene();
     this.player.sort(scene.camera);
     this.player.draw(scene);
+    this.onDrawn();
     this.onFrame();
   }
 

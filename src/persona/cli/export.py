@@ -1,7 +1,7 @@
 """Write an avatar, one of its poses or its motions, as files that other programs open."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from persona.records.motion import Motion
     from persona.records.notice import Notice
 
-Kind = Literal["ply", "glb", "mesh", "bvh", "npz", "frames", "webm", "mov"]
+Kind = Literal["ply", "glb", "mesh", "html", "bvh", "npz", "frames", "webm", "mov"]
 """What can be written."""
 ENDINGS: Final[dict[str, str]] = {
     "ply": ".ply",
     "glb": ".glb",
     "mesh": ".glb",
+    "html": ".html",
     "bvh": ".bvh",
     "npz": ".npz",
     "frames": "",
@@ -31,6 +32,8 @@ ENDINGS: Final[dict[str, str]] = {
 """How the names of the files end; nothing is a folder."""
 FILMS: Final = ("frames", "webm", "mov")
 """What `persona animate` writes."""
+MOTIONS: Final = {"html": ("idle", "walk", "wave", "dance")}
+"""What the person does when nothing is said; elsewhere they walk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,8 @@ class Args:
     to: Kind
     """ply: one pose as a cloud for splat viewers. glb: a cloud with skeleton, skin, expressions and
     motions (KHR_gaussian_splatting). mesh: the same as textured triangles, for engines without
-    splats. bvh, npz: a motion on the avatar's own skeleton.
+    splats. html: one page with the player in it that opens anywhere, offline.
+    bvh, npz: a motion on the avatar's own skeleton.
     frames (PNG), webm (VP9), mov (ProRes 4444): a motion as transparent pictures."""
     out: Path | None = None
     """Where to; left out, NAME with the ending of the format, in this folder."""
@@ -51,9 +55,9 @@ class Args:
     pose: str = "rest"
     """For ply: rest (a T), canonical (legs apart), photo, or an npz with full_pose (55 x 3
     axis-angles)."""
-    motion: tuple[str, ...] = ("walk",)
-    """What the person does: as for `persona animate`, a name, a motion file or a video; for glb any
-    number of them; so for mesh."""
+    motion: tuple[str, ...] = ()
+    """What the person does: as for `persona animate`, a name, a motion file or a video; for glb,
+    mesh and html any number of them. Left out, they walk; in html also idle, wave and dance."""
     speed: float = 1.0
     """How many times faster than at ease."""
     fps: float = animate.DEFAULT_FPS
@@ -70,6 +74,7 @@ class Args:
 
 def run(args: Args) -> int:
     """Write what was asked for; return 0."""
+    args = replace(args, motion=args.motion or MOTIONS.get(args.to, ("walk",)))
     out = _target(args)
     films = [_film(args, name, out) for name in args.motion]
     for film in films:
@@ -132,10 +137,13 @@ def _motion(args: Args, avatar: "Avatar", out: Path) -> "Motion":
 
 
 def _motions(args: Args, avatar: "Avatar", out: Path) -> "list[Motion]":
+    return [animate.motion_for(_film(args, name, out), avatar) for name in args.motion]
+
+
+def _closed_motions(args: Args, avatar: "Avatar", out: Path) -> "list[Motion]":
     from persona.animation.resampling import close_loop
 
-    films = [_film(args, name, out) for name in args.motion]
-    return [close_loop(animate.motion_for(film, avatar)) for film in films]
+    return [close_loop(motion) for motion in _motions(args, avatar, out)]
 
 
 def _write_ply(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
@@ -153,7 +161,7 @@ def _write_ply(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dic
 def _write_glb(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
     from persona.export.gltf.splats import write_splat_glb
 
-    motions = _motions(args, avatar, out)
+    motions = _closed_motions(args, avatar, out)
     write_splat_glb(avatar, motions, out, notice)
     return {"gaussians": avatar.count, "animations": [motion.name for motion in motions]}
 
@@ -161,10 +169,18 @@ def _write_glb(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dic
 def _write_mesh(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
     from persona.export.gltf.mesh import write_mesh_glb
 
-    motions = _motions(args, avatar, out)
+    motions = _closed_motions(args, avatar, out)
     surface = write_mesh_glb(avatar, motions, out, notice)
     triangles = len(avatar.body.faces) + len(surface.shells.faces)
     return {"triangles": triangles, "animations": [motion.name for motion in motions]}
+
+
+def _write_html(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
+    from persona.export.player import write_player
+
+    motions = _motions(args, avatar, out)
+    write_player(out, avatar, motions, name=args.avatar.resolve().stem, notice=notice)
+    return {"gaussians": avatar.count, "animations": [motion.name for motion in motions]}
 
 
 def _write_bvh(args: Args, avatar: "Avatar", notice: "Notice", out: Path) -> dict[str, Any]:
@@ -202,6 +218,7 @@ WRITERS: Final[dict[str, Writer]] = {
     "ply": _write_ply,
     "glb": _write_glb,
     "mesh": _write_mesh,
+    "html": _write_html,
     "bvh": _write_bvh,
     "npz": _write_npz,
 }

@@ -37,7 +37,7 @@ class Args:
 def run(args: Args) -> int:
     """Serve until Ctrl-C; return 0."""
     from persona.avatar.avatar import RECORD_NAME, Avatar
-    from persona.records.storage import read_about
+    from persona.records.notice import notice_of
     from persona.serving.app import Rooms
     from persona.serving.hub import Hub
     from persona.serving.server import PageServer
@@ -48,10 +48,9 @@ def run(args: Args) -> int:
     from persona.serving.webcam import Webcam
 
     avatar = Avatar.load(args.avatar, body=args.body)
-    about = read_about(args.avatar / RECORD_NAME)
-    name = args.avatar.name.removesuffix(".persona")
-    kept = {key: about[key] for key in ("licenses",) if key in about}
-    show = Show(avatar, name=name, about=kept, photo=args.photo)
+    notice = notice_of(args.avatar / RECORD_NAME)
+    name = args.avatar.resolve().stem
+    show = Show(avatar, name=name, notice=notice, photo=args.photo)
     hub = Hub()
     background = []
     stature = stature_of(avatar)

@@ -3,17 +3,21 @@
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from persona.avatar.avatar import Avatar
 from persona.core.atomic import write_bytes
 from persona.core.errors import InputError
 from persona.export.page_files import page_file
+from persona.export.web_asset import web_asset
 from persona.export.web_motion import web_motion
 from persona.records.motion import Motion
+from persona.records.notice import Notice
 
 _HEAD_PARTS: Final = re.compile(
     rb'\s*<(script|link)[^>]*(player\.js|player\.css)"?[^>]*>(</script>)?'
@@ -21,16 +25,17 @@ _HEAD_PARTS: Final = re.compile(
 """Where the page loads its script and style."""
 
 
-def player_page(asset: bytes, motions: Sequence[Motion], *, name: str) -> bytes:
+def player_page(avatar: Avatar, motions: Sequence[Motion], *, name: str, notice: Notice) -> bytes:
     """Put the player, an avatar and motions into one HTML file that works offline.
 
     Its content-security policy names the digests of its own scripts and style and allows no
-    connection at all. What the avatar says of itself (provenance, licences) travels in the asset.
+    connection at all. The notice stands on the page, in its head, and in the packed avatar.
 
     Args:
-        asset: What `web_asset` gives.
+        avatar: Who.
         motions: Performed by this avatar (`animation.performance.perform`); the first plays.
         name: Whom the page shows.
+        notice: Provenance and licences.
 
     Returns:
         The file's bytes.
@@ -57,7 +62,9 @@ def player_page(asset: bytes, motions: Sequence[Motion], *, name: str) -> bytes:
         "photo": False,
         "vmc": None,
         "webcam": False,
+        "notice": notice.lines(),
     }
+    asset = web_asset(avatar, about={**notice.as_json(), "name": name})
     blocks = [
         _data("persona-start", _escaped(start)),
         _data("persona-asset", _packed(asset)),
@@ -75,6 +82,7 @@ def player_page(asset: bytes, motions: Sequence[Motion], *, name: str) -> bytes:
     )
     head = (
         f'\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />'.encode()
+        + b"".join(_told(line) for line in notice.lines())
         + b"\n    <style>" + style + b"</style>"
     )  # fmt: skip
     page = _HEAD_PARTS.sub(b"", page_file("index.html"))
@@ -82,9 +90,15 @@ def player_page(asset: bytes, motions: Sequence[Motion], *, name: str) -> bytes:
     return page.replace(b"</body>", b"".join(blocks) + b"</body>", 1)
 
 
-def write_player(path: Path, asset: bytes, motions: Sequence[Motion], *, name: str) -> None:
+def write_player(
+    path: Path, avatar: Avatar, motions: Sequence[Motion], *, name: str, notice: Notice
+) -> None:
     """Write `player_page` to a file, whole or not at all."""
-    write_bytes(path, player_page(asset, motions, name=name))
+    write_bytes(path, player_page(avatar, motions, name=name, notice=notice))
+
+
+def _told(line: str) -> bytes:
+    return f'\n    <meta name="rights" content="{html.escape(line)}" />'.encode()
 
 
 def _data(name: str, content: bytes) -> bytes:

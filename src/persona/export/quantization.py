@@ -22,7 +22,8 @@ class Quantized:
     @property
     def values(self) -> Floats:
         """The numbers again, each within half a step of what it was."""
-        return np.asarray(self.low) + np.asarray(self.step) * self.integers
+        step = np.asarray(self.step, dtype=np.float64)
+        return np.asarray(self.low, dtype=np.float64) + step * self.integers.astype(np.float64)
 
 
 def quantize_ranges(values: Floats, dtype: type[np.unsignedinteger]) -> Quantized:

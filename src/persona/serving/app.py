@@ -149,6 +149,8 @@ class _Answers:
         hub.clients.add(client)
         pumping = asyncio.create_task(client.pump())
         try:
+            if hub.notice:
+                await client.say(hub.notice)
             await self._listen(socket, client)
         finally:
             hub.clients.discard(client)

@@ -80,6 +80,8 @@ class Hub:
         """What poses pass through; its strength is set by pages."""
         self.also: list[Callable[[SentPose], None]] = []
         """Told of every pose, smoothed: VMC out, drawing on the server."""
+        self.notice = ""
+        """What was last said to everybody; who comes later hears it too."""
         self._sequence = 0
 
     def publish(self, pose: SentPose) -> None:
@@ -93,6 +95,7 @@ class Hub:
             listener(shown)
 
     async def tell(self, text: str) -> None:
-        """Say something to everybody; who has just left misses it."""
+        """Say something to everybody, now and when they come; who has just left misses it."""
+        self.notice = text
         sends: list[Awaitable[None]] = [client.say(text) for client in self.clients]
         await asyncio.gather(*sends, return_exceptions=True)

@@ -18,6 +18,7 @@ from persona.core.errors import FileFormatError, InputError
 from persona.export.web_asset import web_asset
 from persona.export.web_motion import web_motion
 from persona.images.files import read_image
+from persona.records.notice import Notice
 
 FIRST: Final = "idle"
 """What the person does when the page opens."""
@@ -37,12 +38,13 @@ class Show:
         avatar: Avatar,
         *,
         name: str,
-        about: dict[str, Any] | None = None,
+        notice: Notice | None = None,
         photo: Path | None = None,
     ) -> None:
         self.avatar = avatar
         self.name = name
-        self.asset = web_asset(avatar, about={**(about or {}), "name": name})
+        self.notice = notice or Notice()
+        self.asset = web_asset(avatar, about={**self.notice.as_json(), "name": name})
         self.photo = None if photo is None else _photo_jpeg(photo)
         self.motions = [FIRST, *(one for one in CLIPS if one != FIRST)]
         """Names of the built-in motions."""
@@ -105,6 +107,7 @@ class Show:
             "photo": self.photo is not None,
             "vmc": vmc,
             "webcam": webcam,
+            "notice": self.notice.lines(),
         }
 
 

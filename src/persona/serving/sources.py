@@ -77,6 +77,8 @@ async def play_source(source: str, avatar: Avatar, hub: Hub) -> AsyncIterator[No
                 loop.call_soon_threadsafe(hub.publish, pose)
         except PersonaError as error:
             voice.warn(str(error))
+            said = f"{source} gives no poses: {error.what}: {error.why}. {error.fix}."
+            asyncio.run_coroutine_threadsafe(hub.tell(said), loop)
 
     threading.Thread(target=play, daemon=True).start()
     try:

@@ -8,6 +8,7 @@ of VRM models, as those of SMPL-X, have no rotation in a T-pose.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 import time
@@ -228,10 +229,18 @@ async def hear_vmc(
     transport, _ = await loop.create_datagram_endpoint(
         lambda: _Ear(Puppeteer(stature), publish, loop), sock=ear
     )
+    root = logging.getLogger()
+    root.addFilter(_not_of_osc)
     try:
         yield
     finally:
+        root.removeFilter(_not_of_osc)
         transport.close()
+
+
+def _not_of_osc(record: logging.LogRecord) -> bool:
+    """Drop what python-osc writes to the root logger: every damaged packet, whole."""
+    return "pythonosc" not in record.pathname
 
 
 def vmc_speaker(port: int, stature: Stature) -> Callable[[SentPose], None]:

@@ -1,6 +1,7 @@
 """Follow the person in a page's webcam: pictures in, poses out, nothing kept."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -53,8 +54,10 @@ class Webcam:
         """Take a picture; a late one gives way."""
         if self._owner is not client or self._pictures is None:
             return
+        # The follower may take it first.
         while self._pictures.qsize() >= WAITING:
-            self._pictures.get_nowait()
+            with contextlib.suppress(queue.Empty):
+                self._pictures.get_nowait()
         self._pictures.put((time, jpeg))
 
     def _follow(
