@@ -1,6 +1,7 @@
 /** The connection over which live poses come, and pictures of the webcam go. */
 
-import { readPose, writeAck, writeCamera, type LiveMessage } from "./protocol";
+import { readPicture, readPose, writeAck, writeCamera, type LiveMessage } from "./protocol";
+import type { Camera } from "./drawing";
 
 const AGAIN_MILLISECONDS = 1500;
 /** Poses that are older do not count as coming. */
@@ -14,8 +15,21 @@ export interface Voice {
   server(text: string): void;
 }
 
+export interface View {
+  rows: number[];
+  focal: number;
+  size: [number, number];
+}
+
 export interface Settings {
   smoothing?: number;
+  /** Where the server draws: what the person does, and the camera. */
+  motion?: string;
+  view?: View;
+}
+
+export function viewOf(camera: Camera, size: [number, number]): View {
+  return { rows: Array.from(camera.rows), focal: camera.focal, size };
 }
 
 export class Live {
@@ -27,18 +41,20 @@ export class Live {
   /** Numbers of poses that came and are not on the screen yet. */
   private undrawn: number[] = [];
   private lastPose = -Infinity;
-  private coming = false;
+  private coming: boolean | null = null;
 
+  /** `onPicture` draws, and is done when the picture is shown. */
   constructor(
     private readonly onPose: (message: LiveMessage) => void, private readonly voice: Voice,
+    private readonly onPicture: (jpeg: Blob) => Promise<void> = () => Promise.resolve(),
   ) {
     this.connect();
   }
 
   /** A frame has been drawn: what came before it is shown, and the server may send more. */
   drawn(): void {
-    if (this.socket?.readyState === WebSocket.OPEN)
-      for (const sequence of this.undrawn) this.socket.send(writeAck(sequence));
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    for (const sequence of this.undrawn) this.socket.send(writeAck(sequence));
     this.undrawn = [];
     const coming = performance.now() - this.lastPose < QUIET_MILLISECONDS;
     if (coming !== this.coming) this.voice.state(coming ? "Poses are coming." : "Waiting for poses.");
@@ -51,7 +67,7 @@ export class Live {
 
   set(settings: Settings): void {
     this.settings = { ...this.settings, ...settings };
-    this.tell(this.settings);
+    this.tell(settings);
   }
 
   /** Film the person in front; the pictures go to the server on this machine and nowhere else. */
@@ -110,12 +126,20 @@ export class Live {
     const socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.voice.state("Connected. Waiting for poses.");
+      this.coming = null;
+      this.voice.state("Connected.");
       this.tell(this.settings);
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
       if (typeof event.data === "string") {
         this.voice.server((JSON.parse(event.data) as { say: string }).say);
+        return;
+      }
+      const picture = readPicture(event.data);
+      if (picture) {
+        void this.onPicture(picture.jpeg).then(() => {
+          if (socket.readyState === WebSocket.OPEN) socket.send(writeAck(picture.sequence));
+        });
         return;
       }
       const message = readPose(event.data);

@@ -1,89 +1,29 @@
 /** Put the page together: load the avatar, wire buttons and keys, start the show. */
 
 import "./style.css";
+import { $, complain, ICONS, wireCapture } from "./capture";
 import { element } from "./controls";
 import { Live } from "./live";
-import { facePage, livePage, lookPage, motionPage, posePage, type Page } from "./pages";
+import { facePage, livePage, lookPage, motionPage, posePage } from "./pages";
 import { Player } from "./player";
-import { Recorder } from "./recording";
+import { watch } from "./remote";
 import { findSource, type Source } from "./source";
 import { Stage } from "./stage";
+import { showPages } from "./tabs";
 
-const $ = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
-const NARROW = window.matchMedia("(max-width: 760px)");
-const MESSAGE_MILLISECONDS = 9000;
 const HINT_MILLISECONDS = 6000;
 
-const ICONS = {
-  play: '<svg viewBox="0 0 24 24"><path class="solid" d="M8 5v14l11-7z"/></svg>',
-  pause: '<svg viewBox="0 0 24 24"><path d="M8 5v14M16 5v14"/></svg>',
-  record: '<svg viewBox="0 0 24 24"><circle cx="12" cy="12" r="8.5"/><circle class="solid" cx="12" cy="12" r="4.5"/></svg>',
-  stop: '<svg viewBox="0 0 24 24"><rect class="solid" x="6" y="6" width="12" height="12" rx="2"/></svg>',
-  shoot: '<svg viewBox="0 0 24 24"><path d="M4 8h3l2-3h6l2 3h3v11H4z"/><circle cx="12" cy="13" r="3.5"/></svg>',
-  home: '<svg viewBox="0 0 24 24"><path d="M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5"/></svg>',
-};
-
-let hiding = 0;
-function complain(error: unknown): void {
-  const message = $("message");
-  message.textContent = error instanceof Error ? error.message : String(error);
-  message.hidden = false;
-  window.clearTimeout(hiding);
-  hiding = window.setTimeout(() => (message.hidden = true), MESSAGE_MILLISECONDS);
-}
-
-function showPages(pages: Page[]): void {
-  const tabs = $("tabs");
-  const panel = $("panel");
-  const buttons = pages.map((page) => {
-    const button = element("button", { role: "tab", textContent: page.name });
-    page.root.hidden = true;
-    page.root.setAttribute("role", "tabpanel");
-    page.root.ariaLabel = page.name;
-    $("pages").append(page.root);
-    tabs.append(button);
-    return button;
-  });
-  const open = (chosen: number) => {
-    const again = buttons[chosen]!.ariaSelected === "true" && !panel.classList.contains("closed");
-    // On a phone the picture needs the room: a second tap puts the page away.
-    panel.classList.toggle("closed", again && NARROW.matches);
-    pages.forEach((page, k) => {
-      page.root.hidden = k !== chosen;
-      buttons[k]!.ariaSelected = String(k === chosen && !panel.classList.contains("closed"));
-    });
-  };
-  buttons.forEach((button, k) => button.addEventListener("click", () => open(k)));
-  open(0);
-  if (NARROW.matches) open(0);
-}
-
-function wireBar(stage: Stage, name: string): { sync: () => void; recorder: Recorder } {
+function wireBar(stage: Stage, canvas: HTMLCanvasElement, name: string): () => void {
   const { mixer } = stage;
-  const recorder = new Recorder($<HTMLCanvasElement>("view"), name);
-  const [play, record, time] = [$("play"), $("record"), $<HTMLInputElement>("time")];
-  $("shoot").innerHTML = ICONS.shoot;
-  $("home").innerHTML = ICONS.home;
-  record.innerHTML = ICONS.record;
+  const [play, time] = [$("play"), $<HTMLInputElement>("time")];
+  wireCapture(canvas, name, () => stage.orbit.reset());
   play.addEventListener("click", () => (mixer.playing = !mixer.playing));
-  $("home").addEventListener("click", () => stage.orbit.reset());
-  $("shoot").addEventListener("click", () => recorder.picture());
-  record.addEventListener("click", () => {
-    try {
-      if (recorder.running) recorder.stop();
-      else recorder.start();
-    } catch (error) {
-      complain(error);
-    }
-    record.innerHTML = recorder.running ? ICONS.stop : ICONS.record;
-    record.setAttribute("aria-pressed", String(recorder.running));
-  });
   time.addEventListener("input", () => {
     mixer.playing = false;
     stage.jump(time.valueAsNumber * (mixer.current?.duration ?? 0));
   });
   let shown: boolean | null = null;
-  const sync = () => {
+  return () => {
     const motion = mixer.current;
     if (shown !== mixer.playing) {
       shown = mixer.playing;
@@ -94,7 +34,6 @@ function wireBar(stage: Stage, name: string): { sync: () => void; recorder: Reco
     if ($("playing").textContent !== label) $("playing").textContent = label;
     if (motion) time.value = String((mixer.time / motion.duration) % 1);
   };
-  return { sync, recorder };
 }
 
 function wireKeys(stage: Stage, play: (name: string) => void, source: Source): void {
@@ -164,6 +103,7 @@ async function main(): Promise<void> {
   document.title = `${name} · persona`;
   $("title").querySelector("h1")!.textContent = name;
   const canvas = $<HTMLCanvasElement>("view");
+  if (source.start.render === "server") return watch(source, canvas);
   const player = new Player(await source.asset(), canvas, source.worker());
   const stage = new Stage(player, source, canvas);
 
@@ -195,13 +135,13 @@ async function main(): Promise<void> {
       server: (text) => (words.server.textContent = text),
     });
     stage.onDrawn = () => live.drawn();
-    pages.push(livePage(stage, source, live, complain, [words.state, words.server]));
+    const mirror = (on: boolean) => (stage.mixer.liveMirrored = on);
+    pages.push(livePage(source, live, [words.state, words.server], mirror));
     wireDrops(open);
   }
   showPages(pages);
-  const { sync } = wireBar(stage, name);
+  stage.onFrame = wireBar(stage, canvas, name);
   wireKeys(stage, play, source);
-  stage.onFrame = sync;
   stage.onCount = () => {
     const count = player.asset.count.toLocaleString("en");
     $("facts").textContent =
@@ -219,6 +159,5 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   $("loading").hidden = true;
-  complain(error);
-  window.clearTimeout(hiding);
+  complain(error, true);
 });

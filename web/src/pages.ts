@@ -1,5 +1,6 @@
 /** The pages of the panel: motion, pose, face, look, live. */
 
+import { complain } from "./capture";
 import { check, choice, element, heading, note, slider, type Slider } from "./controls";
 import { evenLight, lampLight } from "./light";
 import type { Live } from "./live";
@@ -235,12 +236,16 @@ export function lookPage(
   );
   if (source.start.photo) root.append(check("Photo beside", false, beside).root);
   root.append(heading("Quality"), quality.root, heading("About this avatar"));
-  for (const line of source.start.notice) root.append(note(line));
+  root.append(...aboutLines(source));
   return { name: "Look", root };
 }
 
+export function aboutLines(source: Source): HTMLElement[] {
+  return source.start.notice.map((line) => note(line));
+}
+
 export function livePage(
-  stage: Stage, source: Source, live: Live, complain: (error: unknown) => void, words: HTMLElement[],
+  source: Source, live: Live, words: HTMLElement[], mirror: ((on: boolean) => void) | null,
 ): Page {
   const preview = element("video", { id: "preview", muted: true, playsInline: true, hidden: true });
   const film = element("button", { className: "wide", textContent: "Start the webcam" });
@@ -259,10 +264,9 @@ export function livePage(
     label: "Smoothing", low: 0, high: 1, value: 0.5, show: percent,
     change: (value) => live.set({ smoothing: value }),
   });
-  const mirror = check("As in a mirror", false, (on) => (stage.mixer.liveMirrored = on));
-  const root = element(
-    "div", { className: "page" }, ...words, smoothing.root, mirror.root, heading("Webcam"),
-  );
+  const root = element("div", { className: "page" }, ...words, smoothing.root);
+  if (mirror) root.append(check("As in a mirror", false, mirror).root);
+  root.append(heading("Webcam"));
   if (source.start.webcam)
     root.append(
       film, preview,

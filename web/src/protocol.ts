@@ -28,6 +28,14 @@ export function readPose(data: ArrayBuffer): LiveMessage | null {
   };
 }
 
+/** Read a picture that the server drew: its number and its JPEG. */
+export function readPicture(data: ArrayBuffer): { sequence: number; jpeg: Blob } | null {
+  const view = new DataView(data);
+  if (data.byteLength <= HEADER || view.getUint32(0, true) !== KIND.picture) return null;
+  const jpeg = new Blob([data.slice(HEADER)], { type: "image/jpeg" });
+  return { sequence: view.getUint32(4, true), jpeg };
+}
+
 export function writeAck(sequence: number): ArrayBuffer {
   const data = new ArrayBuffer(8);
   const view = new DataView(data);

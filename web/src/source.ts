@@ -9,6 +9,8 @@ export interface Start {
   vmc: number | null;
   /** Whether the server can follow a webcam. */
   webcam: boolean;
+  /** Who draws: the page itself, or the server, which sends pictures. */
+  render: "browser" | "server";
   /** Provenance and licences. */
   notice: string[];
 }

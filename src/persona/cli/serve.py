@@ -4,7 +4,7 @@ import webbrowser
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -23,6 +23,8 @@ class Args:
     """Where the page is; 0 takes any free port. Only this machine can reach it."""
     no_browser: bool = False
     """Print the link and open nothing."""
+    render: Literal["browser", "server"] = "browser"
+    """Who draws: the browser (WebGL2), or the server, which sends pictures to weak machines."""
     photo: Path | None = None
     """The photo, to be shown beside the avatar."""
     vmc: int = 39539
@@ -41,9 +43,10 @@ def run(args: Args) -> int:
     from persona.serving.app import Rooms
     from persona.serving.hub import Hub
     from persona.serving.server import PageServer
-    from persona.serving.show import Show
+    from persona.serving.show import FIRST, Show
     from persona.serving.sources import play_source
     from persona.serving.stature import stature_of
+    from persona.serving.studio import Studio
     from persona.serving.vmc import hear_vmc, vmc_ear, vmc_speaker
     from persona.serving.webcam import Webcam
 
@@ -60,11 +63,17 @@ def run(args: Args) -> int:
         hub.also.append(vmc_speaker(args.vmc_out, stature))
     if args.source is not None:
         background.append(partial(play_source, args.source, avatar, hub))
+    studio = None
+    if args.render == "server":
+        studio = Studio(avatar, FIRST)
+        hub.also.append(studio.act.take)
+        background.append(studio.run)
     rooms = Rooms(
         show=show,
         hub=hub,
         webcam=Webcam(avatar, hub),
         vmc_port=args.vmc or None,
+        studio=studio,
         background=tuple(background),
     )
     server = PageServer(rooms, port=args.port)

@@ -62,6 +62,7 @@ def player_page(avatar: Avatar, motions: Sequence[Motion], *, name: str, notice:
         "photo": False,
         "vmc": None,
         "webcam": False,
+        "render": "browser",
         "notice": notice.lines(),
     }
     asset = web_asset(avatar, about={**notice.as_json(), "name": name})

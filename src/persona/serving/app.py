@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,8 +23,10 @@ from persona.serving.schema import (
     unpack_camera,
     unpack_pose,
     unpack_settings,
+    unpack_view,
 )
 from persona.serving.show import MOST_FILE_BYTES, Show
+from persona.serving.studio import Studio
 from persona.serving.webcam import Webcam
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,8 @@ class Rooms:
     """Follows pictures of a page's camera; None where the server does not."""
     vmc_port: int | None
     """Where VMC is heard."""
+    studio: Studio | None = None
+    """Draws for pages; None where they draw themselves."""
     background: tuple[Callable[[], contextlib.AbstractAsyncContextManager[None]], ...] = ()
     """Sources that run as long as the server does."""
 
@@ -107,8 +111,12 @@ class _Answers:
 
     async def start(self, _: Request) -> Response:
         rooms = self._rooms
-        told = rooms.show.start(vmc=rooms.vmc_port, webcam=rooms.webcam is not None)
-        return JSONResponse(told)
+        here = {
+            "vmc": rooms.vmc_port,
+            "webcam": rooms.webcam is not None,
+            "render": "browser" if rooms.studio is None else "server",
+        }
+        return JSONResponse(rooms.show.start() | here)
 
     async def asset(self, _: Request) -> Response:
         return Response(self._rooms.show.asset, media_type=BINARY)
@@ -160,6 +168,8 @@ class _Answers:
                 await pumping
             if self._rooms.webcam is not None:
                 self._rooms.webcam.release(client)
+            if self._rooms.studio is not None:
+                self._rooms.studio.leave(client)
 
     async def _listen(self, socket: WebSocket, client: Client) -> None:
         while True:
@@ -167,20 +177,16 @@ class _Answers:
             if message["type"] == "websocket.disconnect":
                 return
             try:
-                self._take(client, message.get("bytes"), message.get("text"))
+                await self._take(client, message.get("bytes"), message.get("text"))
             except InputError as error:
                 log.debug("a client was sent away: %s", error.what)
                 await socket.close(MALFORMED, error.what[:100])
                 return
 
-    def _take(self, client: Client, data: bytes | None, text: str | None) -> None:
+    async def _take(self, client: Client, data: bytes | None, text: str | None) -> None:
         webcam = self._rooms.webcam
         if data is None:
-            told = unpack_settings(text or "")
-            if "smoothing" in told:
-                self._rooms.hub.smoother.strength = float(told["smoothing"])
-            if webcam is not None and "webcam" in told:
-                (webcam.claim if told["webcam"] else webcam.release)(client)
+            await self._set(client, unpack_settings(text or ""))
             return
         kind = kind_of(data)
         if kind is Kind.ACK:
@@ -194,6 +200,18 @@ class _Answers:
                 why="pages acknowledge, set, and send pictures of their camera",
                 fix="send poses to /pose",
             )
+
+    async def _set(self, client: Client, told: dict[str, Any]) -> None:
+        webcam, studio = self._rooms.webcam, self._rooms.studio
+        if "smoothing" in told:
+            self._rooms.hub.smoother.strength = float(told["smoothing"])
+        if webcam is not None and "webcam" in told:
+            (webcam.claim if told["webcam"] else webcam.release)(client)
+        if studio is not None and "motion" in told:
+            await asyncio.to_thread(studio.act.play, told["motion"])
+        if studio is not None and "view" in told:
+            client.wants_poses = False
+            studio.look(client, unpack_view(told["view"]))
 
     async def pose(self, socket: WebSocket) -> None:
         """Take poses from a program."""

@@ -36,6 +36,8 @@ class Client:
         self._latest: tuple[int, bytes] | None = None
         self._unacknowledged: set[int] = set()
         self._changed = asyncio.Event()
+        self.wants_poses = True
+        """Whether it draws poses itself; other pages get pictures."""
         self.skipped = 0
         """Messages that a later one replaced before they could be sent."""
         self.sent = 0
@@ -46,6 +48,11 @@ class Client:
         self.skipped += self._latest is not None
         self._latest = (sequence, data)
         self._changed.set()
+
+    @property
+    def behind(self) -> int:
+        """Messages that wait or that are not acknowledged."""
+        return len(self._unacknowledged) + (self._latest is not None)
 
     def acknowledge(self, sequence: int) -> None:
         """Note that a message has been shown; a number never sent is ignored."""
@@ -90,7 +97,8 @@ class Hub:
         shown = replace(self.smoother(pose), sequence=self._sequence)
         data = pack_pose(shown)
         for client in self.clients:
-            client.offer(self._sequence, data)
+            if client.wants_poses:
+                client.offer(self._sequence, data)
         for listener in self.also:
             listener(shown)
 

@@ -11,10 +11,12 @@ from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from persona.core.conventions import JOINT_COUNT
 from persona.core.errors import InputError
+from persona.geometry.cameras import Camera
 
 
 class Kind(IntEnum):
@@ -46,6 +48,10 @@ LARGEST_WAY: Final = 1000.0
 """Nor stands farther from the origin [m]."""
 LARGEST_EXPRESSION: Final = 20.0
 """Nor has a stronger expression [-]."""
+LEAST_PIXELS, MOST_PIXELS = 16, 1280
+"""Sides of a picture that the server draws [px]."""
+FARTHEST: Final = 1e6
+"""No number of a view is larger."""
 _NUMBERS: Final = 3 * JOINT_COUNT + 3
 
 
@@ -122,6 +128,11 @@ def unpack_pose(data: bytes) -> SentPose:
     )
 
 
+def pack_picture(sequence: int, time: float, jpeg: bytes) -> bytes:
+    """Write a picture of the avatar, drawn at a time of this machine's monotonic clock [s]."""
+    return HEAD.pack(Kind.PICTURE, sequence, time) + jpeg
+
+
 def kind_of(data: bytes) -> Kind:
     """Read the kind of a binary message.
 
@@ -161,8 +172,44 @@ def unpack_camera(data: bytes) -> tuple[float, bytes]:
     return time, data[HEAD.size :]
 
 
+def unpack_view(told: object) -> Camera:
+    """Read the camera for which a page wants pictures.
+
+    Raises:
+        InputError: It is none, or asks for too many pixels.
+    """
+    if not isinstance(told, dict) or told.keys() != {"rows", "focal", "size"}:
+        raise malformed("a view has rows, focal and size")
+    rows, focal, size = told["rows"], told["focal"], told["size"]
+    if not (_numbers(rows, 12) and _numbers([focal], 1) and _numbers(size, 2)):
+        raise malformed("a view has 12 numbers of rows, one of focal and two of size")
+    if not all(type(v) is int and LEAST_PIXELS <= v <= MOST_PIXELS for v in size):
+        raise malformed(f"a view's sides are whole, from {LEAST_PIXELS} to {MOST_PIXELS} pixels")
+    top = torch.tensor(rows, dtype=torch.float32).reshape(3, 4)
+    turned = top[:, :3] @ top[:, :3].T
+    if not torch.allclose(turned, torch.eye(3), atol=1e-3) or not 1 <= focal <= 100 * MOST_PIXELS:
+        raise malformed("a view's rows are no rotation, or its focal length makes no sense")
+    return Camera(
+        width=size[0],
+        height=size[1],
+        focal_px=float(focal),
+        center_px=(size[0] / 2, size[1] / 2),
+        T_camera_world=torch.cat([top, torch.tensor([[0.0, 0.0, 0.0, 1.0]])]),
+    )
+
+
+def _numbers(values: object, count: int) -> bool:
+    """Say whether these are as many finite numbers within reach."""
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        and all(abs(v) <= FARTHEST for v in values)
+    )
+
+
 def unpack_settings(text: str) -> dict[str, Any]:
-    """Read what a page sets: smoothing (0 to 1), webcam (on or off).
+    """Read what a page sets: smoothing, webcam, and where the server draws, motion and view.
 
     Raises:
         InputError: It is something else.
@@ -173,8 +220,10 @@ def unpack_settings(text: str) -> dict[str, Any]:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise malformed("a text came that is no JSON") from error
-    if not isinstance(told, dict) or not told.keys() <= {"smoothing", "webcam"}:
+    if not isinstance(told, dict) or not told.keys() <= {"smoothing", "webcam", "motion", "view"}:
         raise malformed("a text came that sets something unknown")
+    if not isinstance(told.get("motion", ""), str):
+        raise malformed("motion is a name")
     smoothing, webcam = told.get("smoothing", 0.0), told.get("webcam", False)
     numbers = isinstance(smoothing, int | float) and not isinstance(smoothing, bool)
     if not numbers or not 0 <= smoothing <= 1 or not isinstance(webcam, bool):

@@ -99,14 +99,12 @@ class Show:
                     )
                 return web_motion(perform(self.avatar, motion))
 
-    def start(self, *, vmc: int | None, webcam: bool) -> dict[str, Any]:
-        """Say what the page needs to know before anything else."""
+    def start(self) -> dict[str, Any]:
+        """Say what the page needs to know of the avatar before anything else."""
         return {
             "name": self.name,
             "motions": self.motions,
             "photo": self.photo is not None,
-            "vmc": vmc,
-            "webcam": webcam,
             "notice": self.notice.lines(),
         }
 
