@@ -43,9 +43,9 @@ class Rooms:
 
     show: Show
     hub: Hub
-    webcam: Webcam | None
+    webcam: Webcam | None = None
     """Follows pictures of a page's camera; None where the server does not."""
-    vmc_port: int | None
+    vmc_port: int | None = None
     """Where VMC is heard."""
     studio: Studio | None = None
     """Draws for pages; None where they draw themselves."""

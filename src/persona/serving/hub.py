@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol, runtime_checkable
@@ -34,6 +35,7 @@ class Client:
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._latest: tuple[int, bytes] | None = None
+        self._going: deque[bytes] = deque()
         self._unacknowledged: set[int] = set()
         self._changed = asyncio.Event()
         self.wants_poses = True
@@ -44,10 +46,10 @@ class Client:
         """Messages sent."""
 
     def offer(self, sequence: int, data: bytes) -> None:
-        """Put a message in the one place there is."""
+        """Send a message if there is room, or let it wait in the one place there is."""
         self.skipped += self._latest is not None
         self._latest = (sequence, data)
-        self._changed.set()
+        self._go_on()
 
     @property
     def behind(self) -> int:
@@ -57,7 +59,15 @@ class Client:
     def acknowledge(self, sequence: int) -> None:
         """Note that a message has been shown; a number never sent is ignored."""
         self._unacknowledged.discard(sequence)
-        self._changed.set()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        # At once, and not when the pump comes to it: two poses in one breath are no reason to skip.
+        if self._latest is not None and len(self._unacknowledged) < MOST_UNACKNOWLEDGED:
+            (sequence, data), self._latest = self._latest, None
+            self._unacknowledged.add(sequence)
+            self._going.append(data)
+            self._changed.set()
 
     async def say(self, text: str) -> None:
         """Tell the viewer something in words."""
@@ -68,14 +78,9 @@ class Client:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._latest is None or len(self._unacknowledged) >= MOST_UNACKNOWLEDGED:
-                continue
-            (sequence, data), self._latest = self._latest, None
-            self._unacknowledged.add(sequence)
-            self.sent += 1
-            await self._socket.send_bytes(data)
-            # There may be something newer already.
-            self._changed.set()
+            while self._going:
+                self.sent += 1
+                await self._socket.send_bytes(self._going.popleft())
 
 
 class Hub:
