@@ -3,6 +3,7 @@
 import { Recorder } from "./recording";
 
 const MESSAGE_MILLISECONDS = 9000;
+const HINT_MILLISECONDS = 6000;
 
 export const $ = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 
@@ -14,6 +15,11 @@ export const ICONS = {
   shoot: '<svg viewBox="0 0 24 24"><path d="M4 8h3l2-3h6l2 3h3v11H4z"/><circle cx="12" cy="13" r="3.5"/></svg>',
   home: '<svg viewBox="0 0 24 24"><path d="M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5"/></svg>',
 };
+
+/** Let the words on how to move go, once they could be read. */
+export function hintSoonGone(): void {
+  window.setTimeout(() => $("hint").classList.add("gone"), HINT_MILLISECONDS);
+}
 
 let hiding = 0;
 

@@ -1,7 +1,7 @@
 /** Put the page together: load the avatar, wire buttons and keys, start the show. */
 
 import "./style.css";
-import { $, complain, ICONS, wireCapture } from "./capture";
+import { $, complain, hintSoonGone, ICONS, wireCapture } from "./capture";
 import { element } from "./controls";
 import { Live } from "./live";
 import { facePage, livePage, lookPage, motionPage, posePage } from "./pages";
@@ -11,7 +11,6 @@ import { findSource, type Source } from "./source";
 import { Stage } from "./stage";
 import { showPages } from "./tabs";
 
-const HINT_MILLISECONDS = 6000;
 
 function wireBar(stage: Stage, canvas: HTMLCanvasElement, name: string): () => void {
   const { mixer } = stage;
@@ -151,7 +150,7 @@ async function main(): Promise<void> {
   player.setPose(stage.mixer.step(0, 0), null);
   await player.drawExactly(stage.scene());
   $("loading").hidden = true;
-  window.setTimeout(() => $("hint").classList.add("gone"), HINT_MILLISECONDS);
+  hintSoonGone();
   stage.run();
   // For pages that embed this one, and for tests: docs/serve.md.
   Object.assign(window, { persona: stage });

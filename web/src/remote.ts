@@ -1,6 +1,6 @@
 /** The page of a weak machine: the server draws, this shows its pictures and sends the camera. */
 
-import { $, wireCapture } from "./capture";
+import { $, hintSoonGone, wireCapture } from "./capture";
 import { choice, element, heading } from "./controls";
 import { Live, viewOf } from "./live";
 import { Orbit } from "./orbit";
@@ -25,7 +25,9 @@ export function watch(source: Source, canvas: HTMLCanvasElement): void {
     context.drawImage(picture, 0, 0);
     picture.close();
     shown++;
+    if ($("loading").hidden) return;
     $("loading").hidden = true;
+    hintSoonGone();
   };
   const voice = {
     state: (text: string) => (words.state.textContent = text),
