@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from persona.core.errors import InputError
 from persona.core.progress import current
 
 
@@ -57,8 +58,16 @@ def run(args: Args) -> int:
     hub = Hub()
     background = []
     stature = stature_of(avatar)
-    if args.vmc:
-        background.append(partial(hear_vmc, vmc_ear(args.vmc), stature, hub.publish))
+    vmc_port = args.vmc or None
+    if vmc_port is not None:
+        try:
+            ear = vmc_ear(vmc_port)
+            background.append(partial(hear_vmc, ear, stature, hub.publish))
+        except InputError as error:
+            # The page is of use without it, and says so.
+            vmc_port = None
+            current().warn(str(error))
+            hub.notice = f"VMC is not heard: {error.what}: {error.why}. To mend it: {error.fix}."
     if args.vmc_out is not None:
         hub.also.append(vmc_speaker(args.vmc_out, stature))
     if args.source is not None:
@@ -72,7 +81,7 @@ def run(args: Args) -> int:
         show=show,
         hub=hub,
         webcam=Webcam(avatar, hub),
-        vmc_port=args.vmc or None,
+        vmc_port=vmc_port,
         studio=studio,
         background=tuple(background),
     )
