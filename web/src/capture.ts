@@ -4,6 +4,8 @@ import { Recorder } from "./recording";
 
 const MESSAGE_MILLISECONDS = 9000;
 const HINT_MILLISECONDS = 6000;
+/** How to move, where files cannot be opened. */
+export const HINT_WITHOUT_FILES = "Drag to go round · scroll or pinch to come closer";
 
 export const $ = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 

@@ -1,7 +1,7 @@
 /** Put the page together: load the avatar, wire buttons and keys, start the show. */
 
 import "./style.css";
-import { $, complain, hintSoonGone, ICONS, wireCapture } from "./capture";
+import { $, complain, HINT_WITHOUT_FILES, hintSoonGone, ICONS, wireCapture } from "./capture";
 import { element } from "./controls";
 import { Live } from "./live";
 import { facePage, livePage, lookPage, motionPage, posePage } from "./pages";
@@ -138,6 +138,7 @@ async function main(): Promise<void> {
     pages.push(livePage(source, live, [words.state, words.server], mirror));
     wireDrops(open);
   }
+  if (!source.live) $("hint").textContent = HINT_WITHOUT_FILES;
   showPages(pages);
   stage.onFrame = wireBar(stage, canvas, name);
   wireKeys(stage, play, source);

@@ -1,6 +1,6 @@
 /** The page of a weak machine: the server draws, this shows its pictures and sends the camera. */
 
-import { $, hintSoonGone, wireCapture } from "./capture";
+import { $, HINT_WITHOUT_FILES, hintSoonGone, wireCapture } from "./capture";
 import { choice, element, heading } from "./controls";
 import { Live, viewOf } from "./live";
 import { Orbit } from "./orbit";
@@ -71,7 +71,7 @@ export function watch(source: Source, canvas: HTMLCanvasElement): void {
   $("play").hidden = true;
   $("time").hidden = true;
   $("playing").textContent = source.start.motions[0] ?? "";
-  $("hint").textContent = "Drag to go round · scroll or pinch to come closer";
+  $("hint").textContent = HINT_WITHOUT_FILES;
   window.setInterval(() => {
     $("facts").textContent = `${shown} pictures a second, drawn by the server`;
     shown = 0;
