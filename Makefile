@@ -91,6 +91,7 @@ fuzz-motions: $(STAMPS)/build
 	$(BIN)/python -m tools.fuzz_motions --files 10000 $(FUZZ)
 
 fuzz-messages: $(STAMPS)/build
+	test -e $(OUT)/sample.persona || $(MAKE) demo
 	$(BIN)/python tools/fuzz_messages.py $(OUT)/sample.persona $(FUZZ)
 
 # The result is kept in the repository, so that nobody else needs Node.js.
