@@ -6,7 +6,10 @@
 #   make quality make a quick avatar of a generated person, and fail if it is worse than the baseline
 #   make fuzz    build the native core with AddressSanitizer and call it 100,000 times at random
 #   make fuzz-motions  open 10,000 damaged motion files of every format
+#   make fuzz-messages  throw 100,000 damaged messages at a live page's server
+#   make page    build the live page from web/ (needs Node.js)
 #   make cross-arm  compile the native core for 64-bit ARM, and try it where an emulator is
+#   make readers  install other people's readers of what we export, for tests; needs Node.js
 #   make clean   forget build results and stamps, keep the environment
 #
 # PYTHON chooses the interpreter of the environment: make demo PYTHON=python3.12
@@ -27,7 +30,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 NATIVE_SOURCES := CMakeLists.txt $(shell find native -type f 2>/dev/null)
 
-.PHONY: help demo test check unit quality fuzz fuzz-motions cross-arm clean
+.PHONY: help demo test check unit quality fuzz fuzz-motions fuzz-messages page cross-arm readers clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -93,6 +96,14 @@ fuzz: $(STAMPS)/build
 fuzz-motions: $(STAMPS)/build
 	$(BIN)/python -m tools.fuzz_motions --files 10000 $(FUZZ)
 
+fuzz-messages: $(STAMPS)/build
+	test -e $(OUT)/sample.persona || $(MAKE) demo
+	$(BIN)/python tools/fuzz_messages.py $(OUT)/sample.persona $(FUZZ)
+
+# The result is kept in the repository, so that nobody else needs Node.js.
+page:
+	cd web && npm ci && npm run build
+
 # One program that needs nothing of the machine it runs on; the emulator is Debian's qemu-user-static.
 cross-arm: $(STAMPS)/build
 	$(PIP) install -c constraints.txt $$($(BIN)/python tools/requirements.py cross)
@@ -106,6 +117,9 @@ cross-arm: $(STAMPS)/build
 	@emulator=$$(command -v qemu-aarch64-static || command -v qemu-aarch64) || { \
 	  echo "Compiled. No emulator here to run it: apt-get install qemu-user-static"; exit 0; }; \
 	  $$emulator build/cross-arm/smoke
+
+readers:
+	cd tests/export/readers && npm install --no-audit --no-fund --no-package-lock
 
 clean:
 	rm -rf build dist $(OUT) $(STAMPS) src/persona/_native/*.so .pytest_cache .ruff_cache .hypothesis .import_linter_cache

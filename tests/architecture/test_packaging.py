@@ -65,6 +65,26 @@ def test_a_wheel_holds_code_core_and_data(tmp_path):
     assert "persona/_native/libpersona_native.so" in names
     assert "persona/body/data/open_body.npz" in names
     assert "persona/kernels/gsplat_warps.cuh" in names
+    assert "persona/export/page/player.js" in names
     assert any(name.endswith("licenses/NOTICE") for name in names)
     foreign = [name for name in names if not name.startswith(("persona/", "persona_avatar-"))]
     assert foreign == []
+
+
+def test_the_built_page_is_not_stale():
+    from persona.export.page_files import STAMP, digest_of_sources, page_file
+
+    stale = "the page was built from other sources: cd web && npm ci && npm run build"
+    assert page_file(STAMP).decode().strip() == digest_of_sources(ROOT / "web"), stale
+
+
+def test_nothing_of_others_ships_in_the_page():
+    import json
+
+    package = json.loads((ROOT / "web" / "package.json").read_text())
+    assert "dependencies" not in package
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text())["packages"]
+    allowed = {"MIT", "ISC", "0BSD", "Apache-2.0", "BSD-3-Clause", "MPL-2.0"}
+    assert {one["license"] for name, one in lock.items() if name} <= allowed
+    assert all(one.get("dev") or one.get("devOptional") for name, one in lock.items() if name)
+    assert not any("resolved" in one for one in lock.values()), "no registry stands in the tree"

@@ -31,9 +31,10 @@ def test_noise_is_smoothed_and_the_two_sides_of_a_sleeve_stay_apart():
     assert torch.allclose(smooth.norm(dim=1), torch.ones(len(points)), atol=1e-5)
 
 
-def test_a_lone_gaussian_keeps_its_normal():
+@pytest.mark.parametrize("part", Part)
+def test_a_lone_gaussian_keeps_its_normal_whatever_it_shows(part):
     normal = torch.tensor([[0.0, 0.6, 0.8]])
-    relief = find_relief(torch.zeros(1, 3), normal, torch.tensor([int(Part.SKIN)]))
+    relief = find_relief(torch.zeros(1, 3), normal, torch.tensor([int(part)]))
     assert torch.allclose(relief.smooth(normal), normal, atol=1e-6)
 
 

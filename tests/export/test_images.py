@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from persona.core.conventions import PROVENANCE
+from persona.core.conventions import PROVENANCE, RIGHTS
 from persona.core.errors import InputError
 from persona.export.images import normals_as_color, write_depth_png, write_png_sequence
 
@@ -39,7 +39,7 @@ def test_a_sequence_keeps_alpha_and_order(tmp_path):
         assert picture.mode == "RGBA"
         assert picture.size == (6, 4)
         assert picture.getpixel((0, 0)) == (128, 128, 128, 128)
-        assert picture.info == {"Source": PROVENANCE}
+        assert picture.info == {"Source": PROVENANCE, "Copyright": RIGHTS}
 
 
 def test_a_sequence_replaces_a_sequence_and_nothing_else(tmp_path):

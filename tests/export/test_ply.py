@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from persona.core.conventions import PROVENANCE
 from persona.core.errors import FileFormatError, InputError
-from persona.export.ply import read_ply, split_covariances, write_ply
+from persona.export.covariances import split_covariances
+from persona.export.ply import write_ply
+from persona.export.reading.opening import read_splats
 from persona.geometry.rotations import quaternion_to_matrix
 from persona.records.gaussians import Gaussians
 
@@ -30,7 +32,7 @@ def cloud(seed: int, count: int = 50) -> Gaussians:
 def test_a_cloud_comes_back(tmp_path_factory, seed):
     source, path = cloud(seed), tmp_path_factory.mktemp("ply") / "c.ply"
     write_ply(source, path)
-    back = read_ply(path)
+    back = read_splats(path).gaussians
     for name, value in vars(source).items():
         torch.testing.assert_close(vars(back)[name], value, atol=2e-6, rtol=1e-3, msg=name)
 
@@ -65,7 +67,7 @@ def test_solid_and_empty_opacities_stay_finite(tmp_path):
     source = cloud(1, 2)
     edge = Gaussians(**{**vars(source), "opacities": torch.tensor([0.0, 1.0])})
     write_ply(edge, tmp_path / "c.ply")
-    back = read_ply(tmp_path / "c.ply").opacities
+    back = read_splats(tmp_path / "c.ply").gaussians.opacities
     torch.testing.assert_close(back, torch.tensor([0.0, 1.0]), atol=2e-4, rtol=0)
 
 
@@ -96,5 +98,5 @@ def test_damaged_files_are_refused(tmp_path, harm):
         "empty": b"",
     }[harm]
     path.write_bytes(harmed)
-    with pytest.raises(FileFormatError, match="not a Gaussian PLY"):
-        read_ply(path)
+    with pytest.raises(FileFormatError, match="no splats that can be read"):
+        read_splats(path)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from persona.core.conventions import PROVENANCE
+from persona.core.conventions import PROVENANCE, RIGHTS
 from persona.core.errors import InputError
 from persona.core.progress import Progress, Stage, speaking
-from persona.export.video import VideoConfig, write_mp4, write_webm
+from persona.export.video import VideoConfig, write_mov, write_mp4, write_webm
 
 
 def pictures(count: int, height: int = 48, width: int = 64, *, alpha: bool = False):
@@ -43,7 +43,7 @@ def test_mp4_says_where_it_comes_from_and_nothing_else(tmp_path):
     write_mp4(pictures(3), path)
     with av.open(str(path)) as video:
         told = {k: v for k, v in video.metadata.items() if k not in CONTAINER_KEYS}
-        assert told == {"comment": PROVENANCE}
+        assert told == {"comment": PROVENANCE, "copyright": RIGHTS}
     data = path.read_bytes()
     for word in (b"x264", b"Lavf", b"Lavc", b"options"):
         assert word not in data
@@ -89,6 +89,26 @@ def test_opaque_webm(tmp_path):
     with av.open(str(path)) as video:
         frame = next(video.decode(video=0))
     assert frame.format.name == "yuv420p"
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_prores_keeps_ten_bits_and_transparency(tmp_path, alpha):
+    path = tmp_path / "clip.mov"
+    assert write_mov(pictures(4, alpha=alpha), path, config=VideoConfig(fps=25)) == 4
+    with av.open(str(path)) as video:
+        assert video.metadata["copyright"] == RIGHTS
+        stream = video.streams.video[0]
+        assert stream.codec_context.name == "prores"
+        assert float(stream.average_rate) == 25
+        decoded = list(video.decode(video=0))
+    assert {frame.format.name for frame in decoded} <= {"yuva444p10le", "yuva444p12le"} or not alpha
+    layout = "rgba" if alpha else "rgb24"
+    for frame, source in zip(decoded, pictures(4, alpha=alpha), strict=True):
+        found, wanted = frame.to_ndarray(format=layout) / 255, source.numpy()
+        shown = wanted[..., 3] == 1 if alpha else np.ones(wanted.shape[:2], bool)
+        assert np.abs(found - wanted)[shown][:, :3].mean() < 0.01
+        if alpha:
+            assert np.abs(found - wanted)[..., 3].max() < 0.01
 
 
 def test_quality_costs_bytes(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from persona.core.conventions import PROVENANCE
+from persona.core.conventions import PROVENANCE, RIGHTS
 from persona.core.errors import PhotoError
 from persona.images.files import MAX_PIXELS, decode_image, read_image, write_jpeg, write_png
 
@@ -367,7 +367,7 @@ def test_png_comes_back_and_says_where_it_is_from(tmp_path):
     assert_same(picture.alpha, alpha)
     with Image.open(tmp_path / "a.png") as image:
         assert isinstance(image, PngImagePlugin.PngImageFile)
-        assert image.text == {"Source": PROVENANCE}
+        assert image.text == {"Source": PROVENANCE, "Copyright": RIGHTS}
 
 
 def test_jpeg_comes_back_and_says_where_it_is_from(tmp_path):

@@ -141,6 +141,14 @@ def wear_face(motion: Motion, params: BodyParams) -> Motion:
     return replace(motion, params=replace(motion.params, **kept))
 
 
+def close_loop(motion: Motion) -> Motion:
+    """Append to a looping motion the frame that comes after its last, for players that interpolate.
+
+    They go back to the start when the last key has been shown; without it a step would be lost.
+    """
+    return replace(motion, params=_closed(motion)) if motion.loops else motion
+
+
 def _closed(motion: Motion) -> BodyParams:
     """Append the first frame, moved to where the next round starts."""
     again = _pick(motion.params, torch.tensor([0]))

@@ -101,12 +101,21 @@ class Avatar:
         return rig_of(self.canonical, self.binding, self.body)
 
     @cached_property
+    def rest_joints(self) -> Float[Tensor, "55 3"]:
+        """The person's own skeleton in T-pose, without expression [m]."""
+        return self.rest_joints_with(rest_params().expression)
+
+    def rest_joints_with(self, expression: Float[Tensor, " e"]) -> Float[Tensor, "55 3"]:
+        """Give the person's own skeleton in T-pose: faces move the jaw by fractions of a mm [m]."""
+        rest = replace(rest_params(), expression=expression)
+        rest = replace(moved(rest, self.canonical.means.device), betas=self.identity.betas)
+        few = self.body.subset(rest.betas.new_zeros(1, dtype=torch.int64))
+        return few.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
+
+    @cached_property
     def puppet(self) -> Puppet:
         """The person as the drawing kernel wants them; made at the first `draw`, then kept."""
-        here = moved(rest_params(), self.canonical.means.device)
-        rest = replace(here, betas=self.identity.betas)
-        joints = self.body.forward(rest, joint_offsets=self.identity.joint_offsets).rest_joints
-        return puppet_of(self.canonical, self.rig, self.body, joints)
+        return puppet_of(self.canonical, self.rig, self.body, self.rest_joints)
 
     @cached_property
     def appearance(self) -> Appearance:

@@ -12,6 +12,8 @@ from torch import Tensor
 from persona.records.observation import Part
 
 CELL_M: Final[Mapping[int, float]] = {
+    # Of the person, but of no part that was found: a bag, a phone.
+    Part.BACKGROUND: 0.03,
     Part.SKIN: 0.03,
     Part.HAIR: 0.03,
     Part.UPPER: 0.035,

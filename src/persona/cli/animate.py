@@ -36,7 +36,8 @@ class Args:
     body: Path | None = None
     """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
-    """Where to: .mp4 (H.264), .webm (VP9, transparent if asked), or a folder for PNG pictures."""
+    """Where to: .mp4 (H.264), .webm (VP9) or .mov (ProRes 4444), both transparent if asked, or a
+    folder for PNG pictures."""
     motion: str = "walk"
     """What the person does: idle, walk, run, turn, squat, lunge, kick, punch, reach, twist, bend,
     sit, wave or dance; or the path of a motion file: .npz, .bvh, .amc, .vrma, .pt, .pkl or a folder
@@ -63,7 +64,7 @@ class Args:
     where a lamp stands, as --light=0.5,1,0.3: right, up, towards you. It stays where it is."""
     background: str = "white"
     """A colour (white, '#rrggbb'), the path of a picture or of a film, which then runs behind the
-    person, or transparent (.webm, PNG)."""
+    person, or transparent (.webm, .mov, PNG)."""
     plate: bool = False
     """Take the person out of the film in the background; its camera must stand still."""
     shadow: Literal["auto", "on", "off"] = "auto"
@@ -138,11 +139,11 @@ def run(args: Args) -> int:
 def _check(args: Args) -> None:
     """Refuse what cannot end well before anything heavy begins."""
     suffix = args.out.suffix.lower()
-    if suffix not in (".mp4", ".webm", ""):
+    if suffix not in (".mp4", ".webm", ".mov", ""):
         raise InputError(
             f"{args.out.name} cannot be written",
-            why="animations are written as .mp4, as .webm, or as a folder of PNG pictures",
-            fix="let --out end in .mp4 or .webm, or in no ending for a folder",
+            why="animations are written as .mp4, .webm or .mov, or as a folder of PNG pictures",
+            fix="let --out end in one of these, or in no ending for a folder",
         )
     if suffix == ".mp4" and args.background.strip().lower() == "transparent":
         raise InputError(
@@ -168,6 +169,11 @@ def _check(args: Args) -> None:
             why="it takes people out of a film",
             fix="give a film as --background, or leave --plate away",
         )
+    check_numbers(args)
+
+
+def check_numbers(args: Args) -> None:
+    """Refuse a length or a rate without sense."""
     if args.seconds is not None and not 0 < args.seconds <= 3600:
         raise InputError(
             f"a length of {args.seconds:g} s was asked for",
@@ -229,6 +235,11 @@ def _film_times(args: Args, count: int) -> list[float]:
     return [max(k / args.fps - lead, 0.0) * speed for k in range(count)]
 
 
+def motion_for(args: Args, avatar: "Avatar") -> "Motion":
+    """Find, track or compose what is asked for, as this person does it."""
+    return _motion(args, avatar, _track(args, avatar))
+
+
 def _motion(args: Args, avatar: "Avatar", track: "Track | None") -> "Motion":
     from persona.animation.performance import perform, photo_pose_on_floor
     from persona.animation.resampling import join, loop_for
@@ -272,12 +283,12 @@ def _track(args: Args, avatar: "Avatar") -> "Track | None":
 
 def _write(args: Args, frames, motion: "Motion") -> int:
     from persona.export.images import write_png_sequence
-    from persona.export.video import VideoConfig, write_mp4, write_webm
+    from persona.export.video import VideoConfig, write_mov, write_mp4, write_webm
 
     count = motion.frame_count
     suffix = args.out.suffix.lower()
     if not suffix:
         return write_png_sequence(frames, args.out, frame_count=count)
-    write = write_mp4 if suffix == ".mp4" else write_webm
+    write = {".mp4": write_mp4, ".webm": write_webm, ".mov": write_mov}[suffix]
     config = VideoConfig(fps=args.fps, crf=args.crf)
     return write(frames, args.out, config=config, frame_count=count)

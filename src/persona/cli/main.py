@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "generate": "make pictures of a photo's person in other poses, by video diffusion",
     "animate": "draw an avatar in motion, as a video or as pictures",
     "render": "draw one picture of an avatar",
+    "export": "write an avatar or its motion for other programs",
+    "serve": "show an avatar on a live page on this machine",
     "track": "follow a person through a video, and write their motion",
     "motion": "convert motions between formats, and measure them",
     "evaluate": "measure how good avatars are, against frames they have not seen",

@@ -1,6 +1,6 @@
-"""Draw one picture of an avatar."""
+"""Draw one picture of an avatar, or of a file of splats."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +12,6 @@ from persona.core.progress import current
 if TYPE_CHECKING:
     from persona.avatar.avatar import Avatar
     from persona.geometry.cameras import Camera
-    from persona.records.body_params import BodyParams
     from persona.records.gaussians import Gaussians
 
 DEFAULT_SIZE = 1024
@@ -26,13 +25,15 @@ class Args:
     """What `persona render` takes."""
 
     avatar: Annotated[Path, tyro.conf.Positional]
-    """The avatar, NAME.persona."""
+    """The avatar, NAME.persona; or a file of splats, exported or of another program: .ply, .spz,
+    .splat, .ksplat, .glb or .gltf, which is drawn as it stands."""
     body: Path | None = None
     """Your own SMPL-X file, for an avatar that was made on one; left out, PERSONA_BODY names it."""
     out: Path
     """The picture to write, .png."""
     pose: str = "photo"
-    """photo, canonical (arms out, legs apart), or an npz with full_pose (55 x 3 axis-angles)."""
+    """photo, canonical (arms out, legs apart), rest (a T), or an npz with full_pose (55 x 3
+    axis-angles)."""
     camera: Literal["photo", "front", "side", "back", "turntable"] = "photo"
     """Where it is seen from; photo lies exactly over the photo, turntable is eight views."""
     channel: Literal["rgb", "alpha", "depth", "normal"] = "rgb"
@@ -51,22 +52,27 @@ def run(args: Args) -> int:
     _check(args)
     import torch
 
+    from persona.animation.choice import pose_from
     from persona.animation.lighting import light_from, lit
     from persona.avatar.avatar import Avatar
     from persona.rendering import render
 
     light = light_from(args.light)
-    avatar = Avatar.load(args.avatar, body=args.body)
     with torch.no_grad():
-        gaussians = lit(avatar, light).pose(_pose(args, avatar))
-        drawn = [render(gaussians, camera) for camera in _cameras(args, avatar, gaussians)]
+        if args.avatar.is_file():
+            gaussians, cameras, said = _stranger(args)
+        else:
+            avatar = Avatar.load(args.avatar, body=args.body)
+            gaussians = lit(avatar, light).pose(pose_from(args.pose, avatar))
+            cameras, said = _cameras(args, avatar, gaussians), {}
+        drawn = [render(gaussians, camera) for camera in cameras]
     maps = {
         name: torch.cat([getattr(picture, name) for picture in drawn], 1)
         for name in ("color", "alpha", "depth", "normal")
     }
     _write(args, maps)
     height, width = maps["alpha"].shape
-    current().result({"out": args.out, "width": width, "height": height})
+    current().result({"out": args.out, "width": width, "height": height, **said})
     return 0
 
 
@@ -79,25 +85,33 @@ def _check(args: Args) -> None:
         )
 
 
-def _pose(args: Args, avatar: "Avatar") -> "BodyParams":
-    photo = replace(avatar.photo_params, betas=avatar.identity.betas)
-    if args.pose == "photo":
-        return photo
-    if args.pose == "canonical":
-        # Where the photo's camera looks, so that every camera can see it.
-        return replace(avatar.canonical_params, transl=photo.transl)
-    from persona.animation.pose_files import read_pose
+def _stranger(args: Args) -> "tuple[Gaussians, list[Camera], dict[str, str]]":
+    """Read a file of splats, which has neither a photo, nor a light, nor bones we know."""
+    from persona.export.reading.opening import read_splats
 
-    return read_pose(Path(args.pose), photo)
+    if args.camera == "photo" or args.pose != "photo" or args.light != "photo":
+        raise InputError(
+            f"{args.avatar.name} was asked for in a pose, a light or from the photo's camera",
+            why="a file of splats knows none of them, it is drawn as it stands",
+            fix="give --camera front, side, back or turntable, and no --pose and no --light",
+        )
+    found = read_splats(args.avatar)
+    said = {"format": found.format, **found.facts}
+    return found.gaussians, _around(args, found.gaussians), said
 
 
 def _cameras(args: Args, avatar: "Avatar", gaussians: "Gaussians") -> list["Camera"]:
-    from persona.animation.framing import needed_width
-    from persona.rendering.camera_paths import YAWS, fit_camera, turntable
-
     if args.camera == "photo":
         camera = avatar.photo_camera
         return [camera if args.size is None else camera.scaled(args.size / camera.height)]
+    return _around(args, gaussians)
+
+
+def _around(args: Args, gaussians: "Gaussians") -> list["Camera"]:
+    """Give the cameras that stand around whatever there is."""
+    from persona.animation.framing import needed_width
+    from persona.rendering.camera_paths import YAWS, fit_camera, turntable
+
     height = DEFAULT_SIZE if args.size is None else args.size
     points = gaussians.means
     if args.camera == "turntable":

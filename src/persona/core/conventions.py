@@ -32,3 +32,5 @@ JOINT_COUNT: Final = 55
 
 PROVENANCE: Final = "made from a photo of a real person by persona"
 """Written into every file that leaves the program."""
+RIGHTS: Final = "the photo is its owner's; the person shown must agree to every use"
+"""Written into films, pictures and exports beside it."""

@@ -1,4 +1,4 @@
-"""Drawn frames to video files: H.264 in mp4, VP9 with transparency in webm."""
+"""Drawn frames to video files: H.264, and with transparency VP9 or ProRes 4444."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from persona.core.atomic import replacing_file
-from persona.core.conventions import PROVENANCE
-from persona.core.errors import InputError
+from persona.core.conventions import PROVENANCE, RIGHTS
+from persona.core.errors import InputError, MissingPartError
 from persona.core.progress import current
 
 Frame = Float[Tensor, "h w c"]
@@ -25,6 +25,8 @@ LIMITED_RANGE: Final = 1
 """Video levels, 16 to 235: what every player expects of yuv420p."""
 ENCODER_SETTINGS_NOTE: Final = 6
 """H.264 unit type in which x264 writes its version and options."""
+PRORES: Final = "prores_ks"
+"""FFmpeg's ProRes encoder that keeps transparency."""
 MAX_FPS: Final = 240.0
 """Beyond this players and we ourselves would only pretend."""
 
@@ -65,7 +67,7 @@ def write_mp4(
     """Write an H.264 video that plays everywhere (yuv420p, BT.709).
 
     Odd sizes are made even by repeating the last row or column. The file appears under its name
-    only when it is whole. It carries the provenance sentence and no other metadata.
+    only when it is whole. It says where it comes from and whose it is, and nothing else.
 
     Args:
         frames: Pictures of one size, sRGB in [0, 1], three channels.
@@ -110,6 +112,38 @@ def write_webm(
     return _write(frames, path, config, "libvpx-vp9", pixels, options, frame_count)
 
 
+def write_mov(
+    frames: Iterable[Frame],
+    path: Path,
+    *,
+    config: VideoConfig | None = None,
+    frame_count: int | None = None,
+) -> int:
+    """Write a ProRes 4444 video for editing programs: ten bits, transparent where the frames are.
+
+    Large, about a hundred times an mp4; ``crf`` and ``preset`` mean nothing here. Otherwise as
+    `write_mp4`.
+
+    Raises:
+        MissingPartError: This build of PyAV has no ProRes encoder.
+        InputError: As for `write_mp4`.
+    """
+    import av
+
+    if PRORES not in av.codecs_available:
+        raise MissingPartError(
+            f"{path.name} cannot be written",
+            why="the FFmpeg inside this build of PyAV has no ProRes encoder",
+            fix="install PyAV from its wheels, or write .webm or a folder of PNG",
+        )
+    config = config or VideoConfig()
+    first, frames = _peek(frames, path)
+    pixels = "yuva444p10le" if first.shape[-1] == 4 else "yuv444p10le"
+    # "apl0" is how FFmpeg would sign; Apple's own mark is what editors look for.
+    options = {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"}
+    return _write(frames, path, config, PRORES, pixels, options, frame_count)
+
+
 def _write(
     frames: Iterable[Frame],
     path: Path,
@@ -126,7 +160,7 @@ def _write(
     steps = current().stage(f"write {path.name}", steps=frame_count)
     # "bitexact" keeps the library's name and version out of the file.
     plain = {"fflags": "+bitexact"}
-    if path.suffix == ".mp4":
+    if path.suffix in (".mp4", ".mov"):
         plain["movflags"] = "+faststart"
     with (
         steps as stage,
@@ -134,6 +168,7 @@ def _write(
         av.open(str(partial), "w", options=plain) as container,
     ):
         container.metadata["comment"] = PROVENANCE
+        container.metadata["copyright"] = RIGHTS
         rate = Fraction(config.fps).limit_denominator(1001)
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = width + width % 2, height + height % 2

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from persona.core import types
 from persona.core.atomic import replacing_file
-from persona.core.conventions import PROVENANCE
+from persona.core.conventions import PROVENANCE, RIGHTS
 from persona.core.errors import PhotoError
 
 MAX_FILE_BYTES: Final = 256 << 20
@@ -159,11 +159,12 @@ def decode_image(data: bytes, file_name: str) -> Picture:
 def write_png(path: Path, rgb: types.Image, *, alpha: types.Mask | None = None) -> None:
     """Write 8-bit sRGB, with transparency where ``alpha`` is given, whole or not at all.
 
-    The only metadata is where the picture came from.
+    The only metadata is where the picture came from and whose it is.
     """
     layers = rgb if alpha is None else torch.cat([rgb, alpha[..., None]], -1)
     note = PngImagePlugin.PngInfo()
     note.add_text("Source", PROVENANCE)
+    note.add_text("Copyright", RIGHTS)
     with replacing_file(path) as partial:
         # Level 6 is zlib's own compromise; 9 takes four times as long for one percent.
         Image.fromarray(_to_bytes(layers)).save(

@@ -25,12 +25,21 @@ ORDER: Final = "zxy"
 """Order of the rotation channels: Z, then X, then Y, as most files have it."""
 
 
-def write_bvh(motion: Motion, path: Path) -> None:
-    """Write joints by their SMPL-X names, rest pose a T, centimetres, y up; the face's jaw too."""
-    offsets = _offsets()
+def write_bvh(
+    motion: Motion, path: Path, *, rest_joints: Float[Tensor, "55 3"] | None = None
+) -> None:
+    """Write joints by their SMPL-X names, rest pose a T, centimetres, y up; the face's jaw too.
+
+    Args:
+        motion: What to write.
+        path: Where to.
+        rest_joints: Somebody's own skeleton in T-pose [m]; None takes the mean body's.
+    """
+    offsets = _offsets(rest_joints)
+    pelvis = NOMINAL_RIG.pelvis if rest_joints is None else rest_joints[0]
     pose = axis_angle_to_matrix(motion.params.full_pose.double())
     angles = torch.rad2deg(_zxy(pose))
-    root = (motion.params.transl.double() + NOMINAL_RIG.pelvis.double()) / CENTIMETRE
+    root = (motion.params.transl.double() + pelvis.double()) / CENTIMETRE
     order = _depth_first()
     lines = ["HIERARCHY", *_joint_lines(0, offsets, 0), "MOTION"]
     lines += [f"Frames: {motion.frame_count}", f"Frame Time: {1 / motion.fps:.9f}"]
@@ -63,9 +72,9 @@ def motion_of(clip: SkeletonClip, *, name: str) -> Motion:
     return Motion(params=replace(params, transl=transl.float()), fps=clip.fps, name=name)
 
 
-def _offsets() -> Float[Tensor, "55 3"]:
-    """Give each joint's place in its parent's frame, of the mean body in T-pose [m]."""
-    joints = load_body().joints_template.double()
+def _offsets(joints: Float[Tensor, "55 3"] | None = None) -> Float[Tensor, "55 3"]:
+    """Give each joint's place in its parent's frame in T-pose [m]; None takes the mean body."""
+    joints = (load_body().joints_template if joints is None else joints).double()
     return joints - joints[[max(parent, 0) for parent in PARENTS]]
 
 

@@ -1,7 +1,5 @@
 """VRM animation: a binary glTF in which nodes are named bones of a person, in metres, y up."""
 
-import json
-import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +19,8 @@ from persona.animation.formats.skeleton_clip import MOST_JOINTS, SkeletonClip
 from persona.animation.sketch import BASE_FPS
 from persona.core.errors import FileFormatError
 from persona.geometry.rotations import quaternion_to_matrix, slerp
+from persona.records.gltf_file import MAGIC, GltfFile, parse_gltf
 
-JSON_CHUNK: Final = 0x4E4F534A
-BINARY_CHUNK: Final = 0x004E4942
-FLOAT: Final = 5126
-"""glTF's number for 32-bit floats; keys of rotations may be others, which are refused."""
-WIDTHS: Final = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
 LONGEST: Final = 3600.0
 """A motion lasts no longer [s]."""
 XYZW_TO_WXYZ: Final = [3, 0, 1, 2]
@@ -49,37 +43,26 @@ def read_vrma(path: Path, *, fps: float | None = None) -> SkeletonClip:
     """
     check_size(path)
     try:
-        document, data = _chunks(path)
-        return _clip(path, document, data, BASE_FPS if fps is None else fps)
+        data = path.read_bytes()
+        if data[:4] != MAGIC:
+            raise refused(path, "it does not begin with glTF", fix="give a .vrma file")
+        file = parse_gltf(data, lambda why: refused(path, why))
+        return _clip(path, file, BASE_FPS if fps is None else fps)
     except FileFormatError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise refused(path, f"its glTF lacks or garbles something: {error!r:.150}") from error
-    except (struct.error, RecursionError) as error:
-        raise refused(path, f"its glTF is damaged: {error}") from error
 
 
-def _chunks(path: Path) -> tuple[dict[str, Any], bytes]:
-    data = path.read_bytes()
-    if data[:4] != b"glTF":
-        raise refused(path, "it does not begin with glTF", fix="give a .vrma file")
-    found: dict[int, bytes] = {}
-    at = 12
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from("<II", data, at)
-        found.setdefault(kind, data[at + 8 : at + 8 + length])
-        at += 8 + length
-    return json.loads(found[JSON_CHUNK]), found.get(BINARY_CHUNK, b"")
-
-
-def _clip(path: Path, document: dict[str, Any], data: bytes, fps: float) -> SkeletonClip:
+def _clip(path: Path, file: GltfFile, fps: float) -> SkeletonClip:
+    document = file.document
     nodes = document["nodes"]
     bones = document["extensions"]["VRMC_vrm_animation"]["humanoid"]["humanBones"]
     names = {int(bone["node"]): str(name)[:100] for name, bone in bones.items()}
     if len(nodes) > MOST_JOINTS or len(set(names.values())) != len(bones):
         raise refused(path, f"it has {len(nodes)} nodes, or one with two names")
     order, parents = _below(path, nodes, int(bones["hips"]["node"]))
-    curves = _curves(path, document, data)
+    curves = _curves(path, file)
     length = max(float(times[-1]) for times, _ in curves.values())
     if not 0 <= length <= LONGEST:
         raise refused(path, f"it lasts {length:g} s; at most {LONGEST:g} s are read")
@@ -130,17 +113,17 @@ def _below(path: Path, nodes: list[Any], root: int) -> tuple[list[int], list[int
     return order, parents
 
 
-def _curves(path: Path, document: dict[str, Any], data: bytes) -> dict[tuple[int, str], Curve]:
+def _curves(path: Path, file: GltfFile) -> dict[tuple[int, str], Curve]:
     """Read rotations and translations of the first animation."""
-    animation = document["animations"][0]
+    animation = file.document["animations"][0]
     found: dict[tuple[int, str], Curve] = {}
     for channel in animation["channels"][: 4 * MOST_JOINTS]:
         kind, node = channel["target"]["path"], channel["target"].get("node")
         if kind not in ("rotation", "translation") or not isinstance(node, int):
             continue
         sampler = animation["samplers"][channel["sampler"]]
-        times = _accessor(path, document, data, sampler["input"])[:, 0]
-        values = _accessor(path, document, data, sampler["output"])
+        times = _accessor(path, file, sampler["input"])[:, 0]
+        values = _accessor(path, file, sampler["output"])
         if sampler.get("interpolation") == "CUBICSPLINE":
             values = values[1::3]  # Between keys we go straight, without the tangents.
         if len(times) != len(values) or not len(times) or bool((times.diff() < 0).any()):
@@ -151,19 +134,11 @@ def _curves(path: Path, document: dict[str, Any], data: bytes) -> dict[tuple[int
     return found
 
 
-def _accessor(path: Path, document: dict[str, Any], data: bytes, index: int) -> Tensor:
-    accessor = document["accessors"][index]
-    view = document["bufferViews"][accessor["bufferView"]]
-    width, count = WIDTHS[accessor["type"]], int(accessor["count"])
-    if accessor["componentType"] != FLOAT or "sparse" in accessor:
+def _accessor(path: Path, file: GltfFile, index: int) -> Tensor:
+    values = file.array(index)
+    if values.dtype != np.float32:
         raise refused(path, "its keys are not plain 32-bit floats")
-    start = int(view.get("byteOffset", 0)) + int(accessor.get("byteOffset", 0))
-    if not (0 <= count <= len(data) and start >= 0 and start + 4 * width * count <= len(data)):
-        raise refused(path, f"{count} keys lie outside the file")
-    if view.get("byteStride", 4 * width) != 4 * width:
-        raise refused(path, "its keys are interleaved")
-    values = np.frombuffer(data, "<f4", width * count, start)
-    return finite(path, "a key", values, count, width, most=FARTHEST)
+    return finite(path, "a key", values, *values.shape, most=FARTHEST)
 
 
 def _sampled(curve: Curve, times: Tensor, *, turns: bool) -> Tensor:

@@ -1,0 +1,1 @@
+"""Splat files of other programs, read with care or refused with the reason."""

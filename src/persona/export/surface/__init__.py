@@ -1,0 +1,1 @@
+"""An avatar's Gaussians as triangle meshes with colours, for engines without splats."""
