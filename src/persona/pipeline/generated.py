@@ -8,7 +8,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from persona.animation.grounding import ground_motion
@@ -22,6 +22,7 @@ from persona.records.motion import Motion
 from persona.rendering.body_maps import BodyMaps
 from persona.synthesis.diffusion.aapose import face_box
 from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
+from persona.synthesis.diffusion.feet import FOOT_MARKS, KNEES, FeetSight, refit_ankles
 from persona.synthesis.diffusion.skeletons import SkeletonOfPerson
 from persona.synthesis.diffusion.staging import Staged, stage_motion, stage_photo
 from persona.synthesis.diffusion.trust import (
@@ -134,7 +135,8 @@ class DiffusionFrames:
         face = face_box(of_person(fit.params)[0].face, self.height, self.width)
         film = self.film(staged.picture, skeletons, face=face, folder=folder, tick=one_more)
         label = _Labelling(self, sitter, staged, motion, body, maps)
-        pictures, notes = label(film[1:], one_more)
+        pictures, feet, notes = label(film[1:], one_more)
+        motion = refit_ankles(motion, feet, staged.camera)
         clip = Clip(
             source=self.name, motion=motion, rates=joint_rates(motion), pictures=tuple(pictures)
         )
@@ -174,11 +176,12 @@ class _Labelling:
 
     def __call__(
         self, film: UInt8[Tensor, "n 3 h w"], tick: Callable[[], None]
-    ) -> tuple[list[Picture], tuple[str, ...]]:
+    ) -> tuple[list[Picture], list[FeetSight], tuple[str, ...]]:
         wanted = photo_colors(self.sitter.photo, self.sitter.observation)
         trusts: list[Trust] = []
         unseen: list[int] = []
         pictures: list[Picture] = []
+        feet: list[FeetSight] = []
         before: PartColors | None = None
         with self.frames.labels() as label:
             for frame in range(0, len(film), self.frames.every):
@@ -190,12 +193,13 @@ class _Labelling:
                     continue
                 rgb = pixels.float() / 255
                 colors = part_colors(rgb, labels.parts, labels.mask)
+                asked, shins = self._points(frame)
                 trust = judge(
                     frame,
                     labels,
                     colors,
                     asked_body=self._asked(frame),
-                    asked_joints=self._joints(frame),
+                    asked_joints=self.staged.camera.project(asked[list(JOINTS)])[0],
                     wanted=wanted,
                     before=before,
                 )
@@ -205,6 +209,12 @@ class _Labelling:
                     camera = self.staged.camera
                     maps = {"parts": labels.parts, "trust": trust.value}
                     pictures.append(picture_from(frame, camera, rgb, labels.mask, **maps))
+                    marks = torch.tensor(FOOT_MARKS)
+                    feet.append(
+                        FeetSight(
+                            frame=frame, asked=asked[marks], shins=shins, seen=labels.body[marks]
+                        )
+                    )
         notes = told(trusts, unseen)
         if not pictures:
             raise OptimizationError(
@@ -212,7 +222,7 @@ class _Labelling:
                 why=" ".join(notes[:3]),
                 fix="check the weights, or create without this generator",
             )
-        return pictures, notes
+        return pictures, feet, notes
 
     def _asked(self, frame: int) -> Tensor:
         """Where the naked body is, in the picture's own size."""
@@ -220,11 +230,11 @@ class _Labelling:
         size = (self.frames.height, self.frames.width)
         return torch.nn.functional.interpolate(mask, size)[0, 0] > 0.5
 
-    def _joints(self, frame: int) -> Tensor:
+    def _points(self, frame: int) -> tuple[Float[Tensor, "33 3"], Float[Tensor, "2 3 3"]]:
+        """Give landmarks and shins of the pose that was asked for."""
         fit = self.sitter.fit
         with torch.no_grad():
             posed = self.body.forward(
                 self.motion.params.frame(frame), joint_offsets=fit.identity.joint_offsets
             )
-            pixels, _ = self.staged.camera.project(pose_landmarks(self.body, posed))
-        return pixels[list(JOINTS)]
+            return pose_landmarks(self.body, posed), posed.T_posed_rest[list(KNEES), :3, :3]
