@@ -21,6 +21,7 @@ from persona.batch.receipts import read_receipt
 from persona.batch.storage import Shelf
 from persona.core.fingerprint import code_version, fingerprint
 from persona.core.progress import PlainProgress
+from persona.pipeline.create import read_photo
 
 GPU_STAGES = ("learn", "refine")
 """Stages that a card is used in."""
@@ -72,8 +73,17 @@ def plan(args: argparse.Namespace, shelf: Shelf) -> list[Job]:
         if args.run is not None:
             run = shelf.root / "results" / f".{job.output}.run" / "stages" / "perceive"
             shutil.copytree(args.run / "stages" / "perceive", run)
+            adopt(run / "stage.json", args.photo)
         jobs.append(job)
     return jobs
+
+
+def adopt(report: Path, photo: Path) -> None:
+    """Let this machine's build of the code go on from what another's has seen in the photo."""
+    facts = json.loads(report.read_text())
+    choices = (None, False)  # nobody was chosen, nothing may be missing
+    made_from = fingerprint("perceive", code_version(), choices, [fingerprint(read_photo(photo))])
+    report.write_text(json.dumps({**facts, "made_from": made_from}))
 
 
 def mean(values: list[float]) -> float:

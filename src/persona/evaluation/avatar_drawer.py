@@ -83,15 +83,6 @@ class AvatarDrawer:
         scale = self.placement.scale
         return replace(cloud, means=cloud.means / scale, covariances=cloud.covariances / scale**2)
 
-    def held(self, frame: SubjectFrame) -> "AvatarDrawer":
-        """Give the same with clothes as they lie in a frame's given pose."""
-        if self.told is not None or self.avatar.cloth is None:
-            return self
-        with torch.no_grad():
-            params = self.placement.params(frame)
-            moved = self.avatar.cloth.offsets(params, frame.rates, baked=self.baked)
-        return replace(self, told=lambda _: moved)
-
     def _moved(
         self, frame: SubjectFrame, params: BodyParams
     ) -> Float[Tensor, "n 3"] | Moved | None:

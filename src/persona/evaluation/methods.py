@@ -83,14 +83,6 @@ class Posable(Protocol):
         """
         ...
 
-    def held(self, frame: SubjectFrame) -> "Posable":
-        """Give the same with clothes that stay, relative to the skin, as in a frame's given pose.
-
-        They answer a turn of few degrees by millimetres, and are most of the time that a step of
-        `refit.refit` would take.
-        """
-        ...
-
 
 @runtime_checkable
 class Method(Protocol):

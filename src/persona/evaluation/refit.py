@@ -59,9 +59,6 @@ class RefitConfig:
 def refit(drawer: Posable, frame: SubjectFrame, config: RefitConfig | None = None) -> BodyParams:
     """Refine a frame's pose by gradient descent on its picture.
 
-    While it is refined clothes are held, see `Posable.held`; what is then drawn and measured has
-    them as they lie in the refined pose.
-
     Args:
         drawer: The frozen avatar.
         frame: Picture, mask, camera, and the pose to begin with.
@@ -94,12 +91,11 @@ def refit(drawer: Posable, frame: SubjectFrame, config: RefitConfig | None = Non
             {"params": [leaves["transl"]], "lr": config.move_rate},
         ]
     )
-    held = drawer.held(frame)
     slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     best, least = given, float("inf")
     for _ in range(config.steps):
         params = replace(given, **leaves)
-        loss = _loss(held, frame, params, window, camera, config)
+        loss = _loss(drawer, frame, params, window, camera, config)
         if float(loss.detach()) < least:
             least = float(loss.detach())
             best = replace(given, **{name: leaf.detach().clone() for name, leaf in leaves.items()})

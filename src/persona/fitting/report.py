@@ -72,7 +72,10 @@ def draw_fit(photo: Photo, observation: Observation, body: SmplxBody, fit: BodyF
         f"{fit.keypoint_error_px:.1f} px  IoU {fit.body_iou:.2f}  lean {fit.lean_m * 100:+.0f} cm"
     )
     sheet = np.ascontiguousarray(np.concatenate(panels, 1))
-    cv2.putText(sheet, text, (window.shape[1] + 6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, FITTED_RGB)
+    # OpenCV 5 writes on bytes alone.
+    ink = np.zeros(sheet.shape[:2], np.uint8)
+    cv2.putText(ink, text, (window.shape[1] + 6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    sheet[ink > 0] = FITTED_RGB
     return torch.from_numpy(sheet.clip(0, 1))
 
 

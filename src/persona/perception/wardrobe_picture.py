@@ -135,9 +135,10 @@ def _labelled(window: np.ndarray, wardrobe: Wardrobe) -> Float[np.ndarray, "h w 
         f"over it: {upper}; places: {wardrobe.level_confidence.value}",
         ", ".join(doubt.value for doubt in wardrobe.doubts),
     ]
-    foot = np.ones((60, window.shape[1], 3), np.float32)
+    # OpenCV 5 writes on bytes alone.
+    foot = np.full((60, window.shape[1], 3), 255, np.uint8)
     for row, text in enumerate(lines):
         size = min(0.5, 0.5 * (window.shape[1] - 8) / max(1, 9 * len(text)))
         place = (4, 16 + 18 * row)
         cv2.putText(foot, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([window, foot])
+    return np.concatenate([window, (foot / 255).astype(np.float32)])

@@ -86,11 +86,10 @@ class LearnCloth:
         tick: Callable[[int], None] = lambda _: None,
     ) -> Avatar:
         """Learn, and measure what was learned on the motion that was held out."""
-        taught, photo = moved((frames, avatar.photo_params), choose_device(self.device))
+        given = (frames, avatar.photo_params, tuple(further_motions()))
+        taught, photo, further = moved(given, choose_device(self.device))
         number = Seeds(seed).integer("learn")
-        learned = learn_offsets(
-            taught, photo, self.config, further=further_motions(), seed=number, tick=tick
-        )
+        learned = learn_offsets(taught, photo, self.config, further=further, seed=number, tick=tick)
         cloth = moved(learned.cloth, "cpu")
         numbers = measure_cloth(cloth, frames)
         return replace(avatar, cloth=cloth, numbers={**avatar.numbers, **numbers})
