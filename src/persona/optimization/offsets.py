@@ -211,7 +211,7 @@ def offset_belief(clip: Clip) -> Float[Tensor, "t k"]:
     """Say how much of each offset is worth learning, in (0, 1]: movement over itself and noise."""
     assert clip.offsets is not None
     if clip.noise is None:
-        return torch.ones(clip.offsets.shape[:2])
+        return torch.ones(clip.offsets.shape[:2], device=clip.offsets.device)
     moves = (clip.offsets - clip.offsets.mean(0)).square().sum(-1).mean(0)
     moves = moves + LEAST_MOVEMENT_M**2
     return moves / (moves + clip.noise.square())
