@@ -38,9 +38,18 @@ def quick(job, source, target, shelf, recorder):
     return {"length": float(len(words))}, ["a warning"] if order == "warn" else []
 
 
+def prepare(job, source, target, recorder):
+    """Refuse what is to be refused early, and leave something for the second task."""
+    del job, recorder
+    if source.read_text().split()[0] == "early":
+        raise PhotoError("nobody was there", why="a person is needed", fix="take another")
+    target.with_suffix(".prepared").touch()
+
+
 def answer(job, url, **words):
     """Answer as a worker does, with quick work."""
     work._WORK["create"] = quick
+    work._prepare = prepare
     return worker.answer(job, url, **words)
 
 

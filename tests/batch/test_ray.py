@@ -32,13 +32,14 @@ def a_token_for_all():
         yield
 
 
-def pool_at(shelf, address=HERE, limits=None):
+def pool_at(shelf, address=HERE, limits=None, gpus=0.0):
     return RayPool(
         shelf.url,
         address=address,
         workers=2,
         threads=1,
         limits=limits or Limits(),
+        gpus=gpus,
         work=answer,
     )
 
@@ -87,7 +88,7 @@ def cluster():
         free.bind((host, 0))
         port = free.getsockname()[1]
     ray = Path(sys.executable).with_name("ray")
-    words = f"{ray} start --head --block --num-cpus=2 --include-dashboard=false"
+    words = f"{ray} start --head --block --num-cpus=2 --num-gpus=1 --include-dashboard=false"
     words += f" --port={port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     head = subprocess.Popen(words.split(), start_new_session=True, **quiet)
@@ -121,3 +122,8 @@ def test_a_cluster_that_was_there_before(cluster, photos, tmp_path, monkeypatch)
             pool_at(shelf, address=cluster)
     counts = run_batch(jobs, shelf, pool_at(shelf, address=cluster), progress=Heard())
     assert counts.done == 2
+    # Its card is a number only; what counts is that each job comes in two tasks.
+    jobs = list(plan_jobs("create", photos("go", "early", "go 0.1"), {"seed": 2}))
+    counts = run_batch(jobs, shelf, pool_at(shelf, address=cluster, gpus=0.5), progress=Heard())
+    assert (counts.done, counts.failed) == (2, 1)
+    assert len(list((tmp_path / "out" / "results").glob("*.prepared"))) == 2
