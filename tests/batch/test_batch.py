@@ -317,6 +317,29 @@ def test_twenty_workers_and_the_head_are_killed(photos, tmp_path):
     assert not [p for p in out.rglob("*") if "half" in p.name or ".partial-" in p.name]
 
 
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_batch_that_goes_on(photos, tmp_path):
+    photos(*["go 0.5"] * 12)
+    folder, out = str(tmp_path / "photos"), tmp_path / "out"
+    head = subprocess.Popen([*HEAD, "run", str(out), folder], cwd=ROOT, stderr=subprocess.PIPE)
+    shelf = Shelf(str(out))
+    deadline = time.monotonic() + 60
+    while not (out / "receipts").is_dir() or not all_keys(shelf):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    left = children(head.pid)
+    head.send_signal(signal.SIGINT)
+    head.communicate()
+    assert head.returncode != 0
+    assert not any(Path(f"/proc/{pid}/stat").exists() for pid in left)
+    done = set(all_keys(shelf))
+    assert len(done) < 12
+    before = {key: read_receipt(shelf, key) for key in done}
+    subprocess.run([*HEAD, "run", str(out), folder], cwd=ROOT, check=True)
+    assert len(all_keys(shelf)) == 12
+    assert all(read_receipt(shelf, key) == before[key] for key in done)
+
+
 def children(pid):
     """List the children of a process."""
     try:
