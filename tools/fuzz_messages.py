@@ -35,6 +35,8 @@ LARGEST_MB = 200
 """Most that the resident size may grow by."""
 LONGEST_SILENCE = 2.0
 """Most that an onlooker may wait for the next pose [s]."""
+LOOK_SECONDS = 0.25
+"""Time between two looks whether all is over [s]."""
 SOUND_FPS = 30.0
 """Poses a second that are sent all the while."""
 TEXT = '{"smoothing": 0.1, "webcam": true}'
@@ -196,14 +198,22 @@ class Onlooker:
     def _look(self) -> None:
         try:
             with connect(live_address(self._link), proxy=None) as viewer:
+                begin = time.monotonic()
                 while not self._over.is_set():
-                    begin = time.monotonic()
-                    got = unpack_pose(viewer.recv(timeout=LONGEST_SILENCE, decode=False))
+                    try:
+                        got = unpack_pose(viewer.recv(timeout=LOOK_SECONDS, decode=False))
+                    except TimeoutError:
+                        # When all is over nobody sends any more, and that is no silence.
+                        if time.monotonic() - begin > LONGEST_SILENCE and not self._over.is_set():
+                            self.wrong = (
+                                f"a viewer waited more than {LONGEST_SILENCE:g} s for a pose"
+                            )
+                            return
+                        continue
                     viewer.send(ACK.pack(Kind.ACK, got.sequence))
                     self.seen += 1
                     self.waited = max(self.waited, time.monotonic() - begin)
-        except TimeoutError:
-            self.wrong = f"a viewer waited more than {LONGEST_SILENCE:g} s for a pose"
+                    begin = time.monotonic()
         except WebSocketException as error:
             self.wrong = f"the viewer was sent away: {error}"
 
