@@ -72,7 +72,7 @@ demo: $(STAMPS)/build $(STAMPS)/libraries
 test: check unit
 
 unit: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
-	$(BIN)/python -m pytest --quiet
+	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile
 
 check: $(STAMPS)/build $(STAMPS)/dev $(STAMPS)/libraries
 	$(BIN)/ruff check .
