@@ -36,8 +36,9 @@ class Args:
     is what PERSONA_BODY names, else the open body. The avatar then needs the same file."""
     generator: Annotated[str | None, tyro.conf.arg(metavar="NAME[+NAME]")] = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
-    mimicmotion: pictures of the person in other poses by video diffusion, which joint training then
-    learns from; needs weights and a graphics card. physics+mimicmotion: both. none: clothes follow
+    wan-animate, mimicmotion: pictures of the person in other poses by video diffusion, which joint
+    training then learns from; need weights (wan-animate's allow any use) and a graphics card.
+    physics+wan-animate: both. none: clothes follow
     the skin, a minute sooner. Left out, it is physics, but none for drafts."""
     refine: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
     """Steps of joint training on the photo and the generator's pictures, 600 for example. Those of

@@ -1,7 +1,9 @@
 """Make pictures of the person in a photo in other poses, by video diffusion.
 
-Needs the extra diffusion and weights (persona weights list), and a graphics card to be bearable. A
-run that was stopped goes on where it was when the same command is given again. Several cards:
+Writes a folder with the frames, their masks, parts and trust as one record, and every kept frame as
+PNG; frames that show somebody else or another pose are left out, and it says why. Needs the extra
+diffusion and weights (persona weights list), and a graphics card to be bearable. A run that was
+stopped goes on where it was when the same command is given again. Several cards, for mimicmotion:
 torchrun --nproc-per-node N -m persona generate ...
 """
 

@@ -62,7 +62,7 @@ def refit_ankles(motion: Motion, sights: Sequence[FeetSight], camera: Camera) ->
     turns = torch.stack([_turns(sight, camera) for sight in sights]).numpy()
     count = motion.frame_count
     at = np.array([sight.frame for sight in sights])
-    every = np.empty((count, 2, 3))
+    every = np.zeros((count, 2, 3))
     for foot in range(2):
         for axis in range(3):
             every[:, foot, axis] = np.interp(np.arange(count), at, turns[:, foot, axis])
