@@ -8,6 +8,8 @@ import torch
 
 from persona.animation.program import driving_motion
 from persona.core.errors import InputError, MissingPartError, OptimizationError
+from persona.core.fingerprint import fingerprint
+from persona.core.weights import entry
 from persona.optimization.joint import JointConfig
 from persona.pipeline.create import create
 from persona.pipeline.generate import generate
@@ -246,6 +248,30 @@ def test_missing_weights_name_the_command_that_gets_them(monkeypatch, tmp_path):
         with pytest.raises(MissingPartError) as caught:
             by_diffusion((name,), DiffusionOptions(device="cpu"))
         assert f"persona weights fetch {weights}" in caught.value.fix
+
+
+def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_WEIGHTS", str(tmp_path))
+
+    def whole(name):
+        for file in entry(name).needed:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).touch()
+
+    def made(labels):
+        return by_diffusion(("wan-animate",), DiffusionOptions(device="cpu", labels=labels))
+
+    whole("wan2.2-animate-14b")
+    plain = made("embedded")
+    for name in ("sam2.1-hiera-large", "vitpose-plus-huge"):
+        with pytest.raises(MissingPartError) as caught:
+            made("models")
+        assert f"persona weights fetch {name}" in caught.value.fix
+        whole(name)
+    looked = made("models")
+    assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"
+    assert looked.labels.vitpose == tmp_path / "vitpose-plus-huge"
+    assert fingerprint(looked.key) != fingerprint(plain.key)
 
 
 def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):

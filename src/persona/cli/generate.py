@@ -46,6 +46,13 @@ class Args:
     """Your own folder or file of MimicMotion 1.1."""
     wan: Path | None = None
     """Your own folder of Wan-Animate."""
+    labels: Literal["embedded", "models"] = "embedded"
+    """Who looks at the frames: embedded needs no weights; models takes SAM 2's masks and ViTPose's
+    joints (sam2.1-hiera-large and vitpose-plus-huge of persona weights list)."""
+    sam2: Path | None = None
+    """Your own folder of SAM 2."""
+    vitpose: Path | None = None
+    """Your own folder of ViTPose."""
 
 
 def run(args: Args) -> int:
@@ -72,6 +79,9 @@ def run(args: Args) -> int:
         base=args.base,
         checkpoint=args.checkpoint,
         wan_folder=args.wan,
+        labels=args.labels,
+        sam2=args.sam2,
+        vitpose=args.vitpose,
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

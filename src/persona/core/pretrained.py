@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 
 from persona.core.errors import FileFormatError, MissingPartError
 
@@ -41,7 +42,7 @@ def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype, *, weights: str
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise FileFormatError(
             f"{folder.name} cannot be read from {folder}: {error}",
             why="it is damaged, cut short, or another model",

@@ -26,6 +26,8 @@ _SVD_ALLOWS: Final = (
     "be agreed to, then set HF_TOKEN"
 )
 
+_ANY_USE: Final = "any use, with its notice"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightEntry:
@@ -94,8 +96,28 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             ),
             gigabytes=48.0,
             license="Apache-2.0",
-            allows="any use, with its notice: the choice where terms must be clean",
+            allows=f"{_ANY_USE}: the choice where terms must be clean",
             purpose="a person in a photo moves (--generator wan-animate)",
+        ),
+        WeightEntry(
+            name="sam2.1-hiera-large",
+            repository="facebook/sam2.1-hiera-large",
+            patterns=("config.json", "model.safetensors"),
+            needed=("config.json", "model.safetensors"),
+            gigabytes=0.9,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="masks of generated frames (--labels models)",
+        ),
+        WeightEntry(
+            name="vitpose-plus-huge",
+            repository="usyd-community/vitpose-plus-huge",
+            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
+            gigabytes=3.6,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="joints of generated frames (--labels models)",
         ),
     )
 }

@@ -91,12 +91,14 @@ class DiffusionFrames:
     """One frame of so many is labelled."""
     labels: Callable[[], AbstractContextManager[LabelFrame]] = embedded_labels
     """Who looks at the frames."""
+    labels_key: object = "embedded"
+    """What that depends on."""
 
     @property
     def key(self) -> object:
-        """Model, motion, and which frames are looked at."""
+        """Model, motion, which frames are looked at, and by whom."""
         size = (self.width, self.height, self.every)
-        return self.name, self.film.key, self.motion, size
+        return self.name, self.film.key, self.motion, size, self.labels_key
 
     def steps(self, sitter: Sitter) -> int:
         """Count what the model reports, and frames drawn and labelled."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import torch
 
@@ -14,6 +14,9 @@ from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
+from persona.perception.models.labels import ModelLabels
+from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
+from persona.perception.models.vitpose import WEIGHTS as VITPOSE_WEIGHTS
 from persona.pipeline.dressed_motion import SynthesizeFrames
 from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
@@ -61,6 +64,12 @@ class DiffusionOptions:
     """Your own folder or file of MimicMotion 1.1; likewise."""
     wan_folder: Path | None = None
     """Your own folder of Wan-Animate; likewise."""
+    labels: Literal["embedded", "models"] = "embedded"
+    """Who looks at the frames: the embedded perception, or SAM 2 and ViTPose with it."""
+    sam2: Path | None = None
+    """Your own folder of SAM 2; likewise."""
+    vitpose: Path | None = None
+    """Your own folder of ViTPose; likewise."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -149,6 +158,7 @@ def wan_animate_frames(options: DiffusionOptions, motion: Motion | None = None) 
         height=settings.height,
         draw=draw_aapose,
         every=options.every,
+        **_labels(options, device),
     )
 
 
@@ -184,6 +194,7 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
         width=settings.width,
         height=settings.height,
         every=options.every,
+        **_labels(options, device),
     )
 
 
@@ -272,6 +283,18 @@ def film_folder(run: RunFolder) -> Path:
     folder = run.path / "generating"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
+    """Say who looks at the frames, as `DiffusionFrames` takes it."""
+    if options.labels == "embedded":
+        return {}
+    models = ModelLabels(
+        sam2=weights_path(SAM2_WEIGHTS, options.sam2),
+        vitpose=weights_path(VITPOSE_WEIGHTS, options.vitpose),
+        device=device,
+    )
+    return {"labels": models, "labels_key": models.key}
 
 
 def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:
