@@ -119,6 +119,24 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             allows=_ANY_USE,
             purpose="joints of generated frames (--labels models)",
         ),
+        WeightEntry(
+            name="marigold-normals-v0-1",
+            repository="prs-eth/marigold-normals-v0-1",
+            patterns=(
+                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+                *("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"),
+                *("vae/diffusion_pytorch_model.safetensors", "scheduler/*.json", "tokenizer/*"),
+                "model_index.json",
+            ),
+            needed=(
+                "model_index.json",
+                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+            ),
+            gigabytes=5.2,
+            license="Apache-2.0 by its page; trained from Stable Diffusion 2 (Open RAIL++-M)",
+            allows="use within the limits of Open RAIL++-M",
+            purpose="normals of generated frames (--labels models+normals)",
+        ),
     )
 }
 """Every set of weights by name."""

@@ -209,7 +209,7 @@ class _Labelling:
                 trusts.append(trust)
                 if trust.value >= LEAST_TRUST:
                     camera = self.staged.camera
-                    maps = {"parts": labels.parts, "trust": trust.value}
+                    maps = {"parts": labels.parts, "normal": labels.normal, "trust": trust.value}
                     pictures.append(picture_from(frame, camera, rgb, labels.mask, **maps))
                     marks = torch.tensor(FOOT_MARKS)
                     feet.append(

@@ -15,6 +15,7 @@ from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
 from persona.perception.models.labels import ModelLabels
+from persona.perception.models.marigold import WEIGHTS as MARIGOLD_WEIGHTS
 from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
 from persona.perception.models.vitpose import WEIGHTS as VITPOSE_WEIGHTS
 from persona.pipeline.dressed_motion import SynthesizeFrames
@@ -42,6 +43,9 @@ NAMES: Final = (PHYSICS, MIMICMOTION, WAN_ANIMATE)
 """Generators that can be asked for, and put together by a plus."""
 
 
+Labels = Literal["embedded", "models", "models+normals"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiffusionOptions:
     """What people decide about generators by diffusion."""
@@ -64,12 +68,15 @@ class DiffusionOptions:
     """Your own folder or file of MimicMotion 1.1; likewise."""
     wan_folder: Path | None = None
     """Your own folder of Wan-Animate; likewise."""
-    labels: Literal["embedded", "models"] = "embedded"
-    """Who looks at the frames: the embedded perception, or SAM 2 and ViTPose with it."""
+    labels: Labels = "embedded"
+    """Who looks at the frames: the embedded perception, SAM 2 and ViTPose with it, or Marigold's
+    normals as well."""
     sam2: Path | None = None
     """Your own folder of SAM 2; likewise."""
     vitpose: Path | None = None
     """Your own folder of ViTPose; likewise."""
+    marigold: Path | None = None
+    """Your own folder of Marigold; likewise."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -289,9 +296,11 @@ def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
     """Say who looks at the frames, as `DiffusionFrames` takes it."""
     if options.labels == "embedded":
         return {}
+    wanted = options.labels == "models+normals"
     models = ModelLabels(
         sam2=weights_path(SAM2_WEIGHTS, options.sam2),
         vitpose=weights_path(VITPOSE_WEIGHTS, options.vitpose),
+        marigold=weights_path(MARIGOLD_WEIGHTS, options.marigold) if wanted else None,
         device=device,
     )
     return {"labels": models, "labels_key": models.key}

@@ -73,6 +73,53 @@ def tiny_vitpose(*, joints=17, experts=6):
     return transformers.VitPoseForPoseEstimation(config).eval()
 
 
+def save_marigold(folder):
+    """Save Marigold's pipeline for normals; it takes two steps on pictures of 32 px."""
+    import diffusers
+    import transformers
+
+    torch.manual_seed(0)
+    words = {"<|startoftext|>": 0, "<|endoftext|>": 1}
+    text = transformers.CLIPTextConfig(
+        vocab_size=2,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    pipeline = diffusers.MarigoldNormalsPipeline(
+        unet=diffusers.UNet2DConditionModel(
+            in_channels=8,
+            out_channels=4,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=16,
+            attention_head_dim=2,
+            norm_num_groups=4,
+        ),
+        vae=diffusers.AutoencoderKL(
+            block_out_channels=(4, 8),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=4,
+        ),
+        text_encoder=transformers.CLIPTextModel(text),
+        tokenizer=transformers.CLIPTokenizer(words, merges=[], model_max_length=77),
+        scheduler=diffusers.DDIMScheduler(prediction_type="v_prediction"),
+        prediction_type="normals",
+        use_full_z_range=True,
+        default_denoising_steps=2,
+        default_processing_resolution=32,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(folder)
+    return pipeline
+
+
 @pytest.fixture
 def weights(tmp_path):
     """Folders as `persona weights fetch` leaves them."""

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from persona.geometry.cameras import Camera
 from persona.perception.detectors import Detectors
 from persona.perception.frame_labels import LabelFrame, embedded_labels, look
 from persona.perception.models.labels import ModelLabels, mask_box, see
+from persona.records.frame_set import picture_from
 from persona.synthesis.sample.person import draw_sample_person
+from tests.perception.models.conftest import save_marigold
 
 
 @pytest.fixture(scope="module")
@@ -72,4 +75,25 @@ def test_frames_are_labelled_by_the_models_from_their_folders(weights, picture):
         assert bool(torch.isfinite(one.body).all())
         # The face is MediaPipe's, looked at in another window the second time.
         assert float((one.body[0] - plain.body[0]).norm()) < 25
+        assert one.normal is None
     assert replace(labels, sam2=weights).key != labels.key
+
+
+def test_normals_are_given_where_the_person_is(weights, picture):
+    save_marigold(weights / "marigold")
+    labels = ModelLabels(
+        sam2=weights / "sam2",
+        vitpose=weights / "vitpose",
+        marigold=weights / "marigold",
+        device=torch.device("cpu"),
+    )
+    with labels() as label:
+        made = label(picture)
+    lengths, inside = made.normal.norm(dim=-1), made.mask > 0.5
+    torch.testing.assert_close(lengths, inside.float())
+    camera = Camera(
+        focal_px=500.0, center_px=(192.0, 256.0), width=384, height=512, T_camera_world=torch.eye(4)
+    )
+    rgb = picture.float() / 255
+    shown = picture_from(0, camera, rgb, made.mask, normal=made.normal)
+    assert float((shown.normal - made.normal).abs().max()) < 0.01

@@ -54,7 +54,7 @@ def test_another_number_of_joints_is_refused(weights):
 
 def test_a_missing_processor_is_refused(weights):
     (weights / "vitpose" / "preprocessor_config.json").unlink()
-    with pytest.raises(FileFormatError, match="preprocessor_config"):
+    with pytest.raises(FileFormatError, match="VitPoseImageProcessorPil cannot be read"):
         VitPose.load(weights / "vitpose", device=CPU)
 
 

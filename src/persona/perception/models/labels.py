@@ -1,4 +1,4 @@
-"""Label pictures with SAM 2's masks and ViTPose's joints in place of the embedded ones."""
+"""Label pictures by larger models: SAM 2's masks, ViTPose's joints, Marigold's normals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting, Window
 from persona.perception.frame_labels import LEAST_PIXELS, PIXELS, LabelFrame, frame_labels, look
+from persona.perception.models.marigold import Marigold
 from persona.perception.models.sam2 import Sam2
 from persona.perception.models.vitpose import MARKS, VitPose
 from persona.records.frame_labels import FrameLabels
@@ -62,13 +63,15 @@ class ModelLabels:
     """Folder of SAM 2's weights."""
     vitpose: Path
     """Folder of ViTPose's."""
+    marigold: Path | None = None
+    """Folder of Marigold's; None gives no normals."""
     device: torch.device
     """Where to compute."""
 
     @property
     def key(self) -> object:
         """Which weights."""
-        return "models", self.sam2, self.vitpose
+        return "models", self.sam2, self.vitpose, self.marigold
 
     @contextmanager
     def __call__(self) -> Iterator[LabelFrame]:
@@ -80,6 +83,9 @@ class ModelLabels:
         """
         masks = Sam2.load(self.sam2, device=self.device).follow()
         joints = VitPose.load(self.vitpose, device=self.device)
+        normals = None
+        if self.marigold is not None:
+            normals = Marigold.load(self.marigold, device=self.device)
         with Detectors() as detectors:
 
             def label(picture: UInt8[Tensor, "h w 3"]) -> FrameLabels | None:
@@ -88,7 +94,11 @@ class ModelLabels:
                 if found is None:
                     return None
                 moved = move_joints(found.body, *joints(pixels, mask_box(found.mask)))
-                return frame_labels(pixels, replace(found, body=moved))
+                seen = frame_labels(pixels, replace(found, body=moved))
+                if seen is None or normals is None:
+                    return seen
+                inside = seen.mask[..., None] > 0.5
+                return replace(seen, normal=torch.where(inside, normals(picture), 0.0))
 
             yield label
 

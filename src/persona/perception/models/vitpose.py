@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from persona.core.errors import FileFormatError
 from persona.core.optional import require
-from persona.core.pretrained import read_pretrained
+from persona.core.pretrained import read_pretrained, read_settings
 from persona.perception.detectors import Picture
 
 WEIGHTS: Final = "vitpose-plus-huge"
@@ -46,16 +46,8 @@ class VitPose:
         transformers = require("transformers", extra="diffusion", purpose="label frames")
         kind = transformers.VitPoseForPoseEstimation
         model = read_pretrained(kind, folder, torch.float32, weights=WEIGHTS)
-        try:
-            processor = transformers.VitPoseImageProcessorPil.from_pretrained(
-                folder, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FileFormatError(
-                f"preprocessor_config.json cannot be read from {folder}: {error}",
-                why="it is damaged, missing, or another model's",
-                fix=f"persona weights verify {WEIGHTS}",
-            ) from error
+        cutting = transformers.VitPoseImageProcessorPil
+        processor = read_settings(cutting, folder, weights=WEIGHTS)
         if model.config.num_labels != len(MARKS):
             raise FileFormatError(
                 f"the model in {folder} finds {model.config.num_labels} joints",
