@@ -282,9 +282,12 @@ def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_pat
             made("models")
         assert f"persona weights fetch {name}" in caught.value.fix
         whole(name)
-    with pytest.raises(MissingPartError) as caught:
-        made("models+normals")
-    assert "persona weights fetch marigold-normals-v0-1" in caught.value.fix
+    for name in ("marigold-normals-v0-1", "depth-anything-v2-metric-indoor-small"):
+        with pytest.raises(MissingPartError) as caught:
+            made("models+geometry")
+        assert f"persona weights fetch {name}" in caught.value.fix
+        whole(name)
+    assert fingerprint(made("models+geometry").key) != fingerprint(made("models").key)
     looked = made("models")
     assert looked.labels.marigold is None
     assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"

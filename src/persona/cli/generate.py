@@ -46,16 +46,19 @@ class Args:
     """Your own folder or file of MimicMotion 1.1."""
     wan: Path | None = None
     """Your own folder of Wan-Animate."""
-    labels: Literal["embedded", "models", "models+normals"] = "embedded"
+    labels: Literal["embedded", "models", "models+geometry"] = "embedded"
     """Who looks at the frames: embedded needs no weights; models takes SAM 2's masks and ViTPose's
-    joints (sam2.1-hiera-large and vitpose-plus-huge of persona weights list); models+normals
-    Marigold's normals as well (marigold-normals-v0-1), for avatars to learn from."""
+    joints (sam2.1-hiera-large and vitpose-plus-huge of persona weights list); models+geometry
+    Marigold's normals and Depth Anything's depth as well (marigold-normals-v0-1,
+    depth-anything-v2-metric-indoor-small), for avatars to learn from."""
     sam2: Path | None = None
     """Your own folder of SAM 2."""
     vitpose: Path | None = None
     """Your own folder of ViTPose."""
     marigold: Path | None = None
     """Your own folder of Marigold."""
+    depth: Path | None = None
+    """Your own folder of Depth Anything."""
 
 
 def run(args: Args) -> int:
@@ -86,6 +89,7 @@ def run(args: Args) -> int:
         sam2=args.sam2,
         vitpose=args.vitpose,
         marigold=args.marigold,
+        depth=args.depth,
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

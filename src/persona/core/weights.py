@@ -135,7 +135,17 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             gigabytes=5.2,
             license="Apache-2.0 by its page; trained from Stable Diffusion 2 (Open RAIL++-M)",
             allows="use within the limits of Open RAIL++-M",
-            purpose="normals of generated frames (--labels models+normals)",
+            purpose="normals of generated frames (--labels models+geometry)",
+        ),
+        WeightEntry(
+            name="depth-anything-v2-metric-indoor-small",
+            repository="depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
+            gigabytes=0.1,
+            license="Apache-2.0, as its authors state for their small models",
+            allows=_ANY_USE,
+            purpose="depth of generated frames (--labels models+geometry)",
         ),
     )
 }

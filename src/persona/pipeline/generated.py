@@ -209,8 +209,10 @@ class _Labelling:
                 trusts.append(trust)
                 if trust.value >= LEAST_TRUST:
                     camera = self.staged.camera
-                    maps = {"parts": labels.parts, "normal": labels.normal, "trust": trust.value}
-                    pictures.append(picture_from(frame, camera, rgb, labels.mask, **maps))
+                    maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
+                    pictures.append(
+                        picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust.value)
+                    )
                     marks = torch.tensor(FOOT_MARKS)
                     feet.append(
                         FeetSight(

@@ -14,6 +14,7 @@ from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
+from persona.perception.models.depth_anything import WEIGHTS as DEPTH_WEIGHTS
 from persona.perception.models.labels import ModelLabels
 from persona.perception.models.marigold import WEIGHTS as MARIGOLD_WEIGHTS
 from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
@@ -43,7 +44,7 @@ NAMES: Final = (PHYSICS, MIMICMOTION, WAN_ANIMATE)
 """Generators that can be asked for, and put together by a plus."""
 
 
-Labels = Literal["embedded", "models", "models+normals"]
+Labels = Literal["embedded", "models", "models+geometry"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +70,16 @@ class DiffusionOptions:
     wan_folder: Path | None = None
     """Your own folder of Wan-Animate; likewise."""
     labels: Labels = "embedded"
-    """Who looks at the frames: the embedded perception, SAM 2 and ViTPose with it, or Marigold's
-    normals as well."""
+    """Who looks at the frames: the embedded perception, SAM 2 and ViTPose with it, or Marigold and
+    Depth Anything as well."""
     sam2: Path | None = None
     """Your own folder of SAM 2; likewise."""
     vitpose: Path | None = None
     """Your own folder of ViTPose; likewise."""
     marigold: Path | None = None
     """Your own folder of Marigold; likewise."""
+    depth: Path | None = None
+    """Your own folder of Depth Anything; likewise."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -296,11 +299,12 @@ def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
     """Say who looks at the frames, as `DiffusionFrames` takes it."""
     if options.labels == "embedded":
         return {}
-    wanted = options.labels == "models+normals"
+    wanted = options.labels == "models+geometry"
     models = ModelLabels(
         sam2=weights_path(SAM2_WEIGHTS, options.sam2),
         vitpose=weights_path(VITPOSE_WEIGHTS, options.vitpose),
         marigold=weights_path(MARIGOLD_WEIGHTS, options.marigold) if wanted else None,
+        depth=weights_path(DEPTH_WEIGHTS, options.depth) if wanted else None,
         device=device,
     )
     return {"labels": models, "labels_key": models.key}

@@ -120,6 +120,41 @@ def save_marigold(folder):
     return pipeline
 
 
+def save_depth(folder, kind="metric"):
+    """Save Depth Anything for pictures of 28 px, and its processor."""
+    import transformers
+
+    torch.manual_seed(0)
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    backbone = transformers.Dinov2Config(
+        image_size=28,
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        out_features=stages,
+        reshape_hidden_states=False,
+    )
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=16,
+        neck_hidden_sizes=[4, 4, 8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=8,
+        depth_estimation_type=kind,
+        max_depth=20,
+    )
+    model = transformers.DepthAnythingForDepthEstimation(config).eval()
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(folder)
+    processor = transformers.DPTImageProcessorPil(
+        size={"height": 28, "width": 28}, keep_aspect_ratio=True, ensure_multiple_of=14
+    )
+    processor.save_pretrained(folder)
+    return model
+
+
 @pytest.fixture
 def weights(tmp_path):
     """Folders as `persona weights fetch` leaves them."""

@@ -12,7 +12,7 @@ from persona.perception.frame_labels import LabelFrame, embedded_labels, look
 from persona.perception.models.labels import ModelLabels, mask_box, see
 from persona.records.frame_set import picture_from
 from persona.synthesis.sample.person import draw_sample_person
-from tests.perception.models.conftest import save_marigold
+from tests.perception.models.conftest import save_depth, save_marigold
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +76,25 @@ def test_frames_are_labelled_by_the_models_from_their_folders(weights, picture):
         # The face is MediaPipe's, looked at in another window the second time.
         assert float((one.body[0] - plain.body[0]).norm()) < 25
         assert one.normal is None
+        assert one.depth is None
     assert replace(labels, sam2=weights).key != labels.key
 
 
-def test_normals_are_given_where_the_person_is(weights, picture):
+def test_normals_and_depth_are_given_where_the_person_is(weights, picture):
     save_marigold(weights / "marigold")
+    save_depth(weights / "depth")
     labels = ModelLabels(
         sam2=weights / "sam2",
         vitpose=weights / "vitpose",
         marigold=weights / "marigold",
+        depth=weights / "depth",
         device=torch.device("cpu"),
     )
     with labels() as label:
         made = label(picture)
     lengths, inside = made.normal.norm(dim=-1), made.mask > 0.5
     torch.testing.assert_close(lengths, inside.float())
+    assert torch.equal(made.depth > 0, inside)
     camera = Camera(
         focal_px=500.0, center_px=(192.0, 256.0), width=384, height=512, T_camera_world=torch.eye(4)
     )

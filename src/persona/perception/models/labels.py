@@ -1,4 +1,4 @@
-"""Label pictures by larger models: SAM 2's masks, ViTPose's joints, Marigold's normals."""
+"""Label pictures by larger models: SAM 2's masks, ViTPose's joints, and geometry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from persona.perception.detectors import Detectors, Picture, Plane, Sighting, Window
 from persona.perception.frame_labels import LEAST_PIXELS, PIXELS, LabelFrame, frame_labels, look
+from persona.perception.models.depth_anything import DepthAnything
 from persona.perception.models.marigold import Marigold
 from persona.perception.models.sam2 import Sam2
 from persona.perception.models.vitpose import MARKS, VitPose
@@ -65,13 +66,15 @@ class ModelLabels:
     """Folder of ViTPose's."""
     marigold: Path | None = None
     """Folder of Marigold's; None gives no normals."""
+    depth: Path | None = None
+    """Folder of Depth Anything's; None gives no depth."""
     device: torch.device
     """Where to compute."""
 
     @property
     def key(self) -> object:
         """Which weights."""
-        return "models", self.sam2, self.vitpose, self.marigold
+        return "models", self.sam2, self.vitpose, self.marigold, self.depth
 
     @contextmanager
     def __call__(self) -> Iterator[LabelFrame]:
@@ -83,9 +86,9 @@ class ModelLabels:
         """
         masks = Sam2.load(self.sam2, device=self.device).follow()
         joints = VitPose.load(self.vitpose, device=self.device)
-        normals = None
-        if self.marigold is not None:
-            normals = Marigold.load(self.marigold, device=self.device)
+        folders, device = (self.marigold, self.depth), self.device
+        normals = None if folders[0] is None else Marigold.load(folders[0], device=device)
+        depths = None if folders[1] is None else DepthAnything.load(folders[1], device=device)
         with Detectors() as detectors:
 
             def label(picture: UInt8[Tensor, "h w 3"]) -> FrameLabels | None:
@@ -95,10 +98,14 @@ class ModelLabels:
                     return None
                 moved = move_joints(found.body, *joints(pixels, mask_box(found.mask)))
                 seen = frame_labels(pixels, replace(found, body=moved))
-                if seen is None or normals is None:
-                    return seen
-                inside = seen.mask[..., None] > 0.5
-                return replace(seen, normal=torch.where(inside, normals(picture), 0.0))
+                if seen is None:
+                    return None
+                inside = seen.mask > 0.5
+                return replace(
+                    seen,
+                    normal=None if normals is None else normals(picture) * inside[..., None],
+                    depth=None if depths is None else depths(picture) * inside,
+                )
 
             yield label
 
