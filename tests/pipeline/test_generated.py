@@ -290,6 +290,9 @@ def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_pat
     assert fingerprint(made("models+geometry").key) != fingerprint(made("models").key)
     looked = made("models")
     assert looked.labels.marigold is None
+    with pytest.raises(InputError, match="nobody makes any"):
+        by_diffusion(("physics",), DiffusionOptions(labels="models"))
+    assert by_diffusion(("physics",), DiffusionOptions()) is None
     assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"
     assert looked.labels.vitpose == tmp_path / "vitpose-plus-huge"
     assert fingerprint(looked.key) != fingerprint(plain.key)

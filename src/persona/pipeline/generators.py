@@ -253,10 +253,17 @@ def by_diffusion(
     """Set up whoever of some generators makes pictures by diffusion; None where nobody does.
 
     Raises:
+        InputError: Labels were chosen, and nobody does.
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
     options = options or DiffusionOptions()
     made = [SETUPS[name](options) for name in names if name in SETUPS]
+    if not made and options.labels != "embedded":
+        raise InputError(
+            f"frames were to be looked at by {options.labels}, and nobody makes any by diffusion",
+            why="what physics makes is known, and needs no labels",
+            fix="leave --labels out, or choose a generator: --generator wan-animate",
+        )
     return Together(tuple(made)) if len(made) > 1 else next(iter(made), None)
 
 
