@@ -124,7 +124,7 @@ class Calls:
         pickle_standins.Refused,
         {1, 2},
     ],
-    ids=lambda thing: str(getattr(thing, "function", thing)),
+    ids=("mkdir", "eval", "check_output", "getattr", "load", "Refused", "a set"),
 )
 def test_what_a_file_names_is_not_called(path, tmp_path, thing):
     marker = tmp_path / "marker"

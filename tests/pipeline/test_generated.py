@@ -8,6 +8,8 @@ import torch
 
 from persona.animation.program import driving_motion
 from persona.core.errors import InputError, MissingPartError, OptimizationError
+from persona.core.fingerprint import fingerprint
+from persona.core.weights import entry
 from persona.optimization.joint import JointConfig
 from persona.pipeline.create import create
 from persona.pipeline.generate import generate
@@ -47,7 +49,7 @@ class Film:
         return self.made(photo, skeletons, folder=folder, tick=tick)
 
 
-def seeing(where):
+def seeing(where, normal=None):
     """Stand in for eyes, which see nobody in the noise that random weights make."""
 
     @contextmanager
@@ -60,7 +62,10 @@ def seeing(where):
             rows, columns = mask.nonzero().float().mean(0)
             marks[:] = torch.stack([columns, rows])
             return FrameLabels(
-                mask=mask.float(), parts=(mask * int(Part.UPPER)).to(torch.uint8), body=marks
+                mask=mask.float(),
+                parts=(mask * int(Part.UPPER)).to(torch.uint8),
+                body=marks,
+                normal=None if normal is None else mask[..., None] * torch.tensor(normal),
             )
 
         yield label
@@ -115,6 +120,12 @@ def test_frames_come_back_labelled_and_judged(frames, counting, monkeypatch):
     assert 0 < len(clip.pictures) <= 5
     assert all(0.3 <= picture.trust < 1 for picture in clip.pictures)
     assert f"{len(clip.pictures)} of 5" in made.notes[0]
+    assert all(picture.normal is None for picture in clip.pictures)
+    towards = (0.0, 0.6, -0.8)
+    looked = replace(frames, labels=seeing(body_of_skeletons(frames.film), towards))
+    for picture in looked(sitter_of(counting)).clips[0].pictures:
+        shown = picture.normal[picture.mask > 0.5]
+        torch.testing.assert_close(shown, torch.tensor(towards).expand_as(shown), atol=4e-3, rtol=0)
 
 
 def test_frames_that_show_nobody_or_another_pose_are_left_out(frames, counting):
@@ -135,7 +146,11 @@ def test_frames_that_show_nobody_or_another_pose_are_left_out(frames, counting):
     assert "silhouette is 0.00" in caught.value.why
 
 
-def test_an_avatar_is_refined_by_generated_pictures(frames, counting, monkeypatch, tmp_path):
+@pytest.mark.parametrize("normal", [None, (0.0, 0.6, -0.8)])
+def test_an_avatar_is_refined_by_generated_pictures(
+    normal, frames, counting, monkeypatch, tmp_path
+):
+    frames = replace(frames, labels=seeing(body_of_skeletons(frames.film), normal))
     monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
     monkeypatch.setattr("persona.synthesis.diffusion.trust.COLOR_SLACK", 10.0)
     seen = counting.observation
@@ -150,6 +165,7 @@ def test_an_avatar_is_refined_by_generated_pictures(frames, counting, monkeypatc
     assert not torch.equal(made.canonical.colors, counting.avatar.canonical.colors)
     report = (tmp_path / "who.persona" / "report.html").read_text()
     assert "of 5 generated frames" in report
+    assert ("folds catch the light where the frame says" in report) == (normal is not None)
     assert "trust 0." in report
 
 
@@ -246,6 +262,40 @@ def test_missing_weights_name_the_command_that_gets_them(monkeypatch, tmp_path):
         with pytest.raises(MissingPartError) as caught:
             by_diffusion((name,), DiffusionOptions(device="cpu"))
         assert f"persona weights fetch {weights}" in caught.value.fix
+
+
+def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_WEIGHTS", str(tmp_path))
+
+    def whole(name):
+        for file in entry(name).needed:
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).touch()
+
+    def made(labels):
+        return by_diffusion(("wan-animate",), DiffusionOptions(device="cpu", labels=labels))
+
+    whole("wan2.2-animate-14b")
+    plain = made("embedded")
+    for name in ("sam2.1-hiera-large", "vitpose-plus-huge"):
+        with pytest.raises(MissingPartError) as caught:
+            made("models")
+        assert f"persona weights fetch {name}" in caught.value.fix
+        whole(name)
+    for name in ("marigold-normals-v0-1", "depth-anything-v2-metric-indoor-small"):
+        with pytest.raises(MissingPartError) as caught:
+            made("models+geometry")
+        assert f"persona weights fetch {name}" in caught.value.fix
+        whole(name)
+    assert fingerprint(made("models+geometry").key) != fingerprint(made("models").key)
+    looked = made("models")
+    assert looked.labels.marigold is None
+    with pytest.raises(InputError, match="nobody makes any"):
+        by_diffusion(("physics",), DiffusionOptions(labels="models"))
+    assert by_diffusion(("physics",), DiffusionOptions()) is None
+    assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"
+    assert looked.labels.vitpose == tmp_path / "vitpose-plus-huge"
+    assert fingerprint(looked.key) != fingerprint(plain.key)
 
 
 def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):

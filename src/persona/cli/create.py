@@ -36,9 +36,13 @@ class Args:
     is what PERSONA_BODY names, else the open body. The avatar then needs the same file."""
     generator: Annotated[str | None, tyro.conf.arg(metavar="NAME[+NAME]")] = None
     """physics: the person's clothes are simulated, and the avatar learns from it how they move.
-    mimicmotion: pictures of the person in other poses by video diffusion, which joint training then
-    learns from; needs weights and a graphics card. physics+mimicmotion: both. none: clothes follow
+    wan-animate, mimicmotion: pictures of the person in other poses by video diffusion, which joint
+    training then learns from; need weights (wan-animate's allow any use) and a graphics card.
+    physics+wan-animate: both. none: clothes follow
     the skin, a minute sooner. Left out, it is physics, but none for drafts."""
+    labels: Literal["embedded", "models", "models+geometry"] = "embedded"
+    """Who looks at pictures by diffusion: embedded needs no weights; models takes SAM 2's masks and
+    ViTPose's joints, models+geometry normals and depth as well (persona weights list)."""
     refine: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
     """Steps of joint training on the photo and the generator's pictures, 600 for example. Those of
     physics know nothing new of the person: it is for generators that do, which have 600."""
@@ -48,8 +52,8 @@ class Args:
     watch: Path | None = None
     """Folder for the curves (curves.csv) and previews of joint training while it goes on."""
     device: str = "auto"
-    """Where clothes and pictures are learned from: auto takes a graphics card where there is one,
-    cpu, cuda."""
+    """Where pictures are made, and clothes and pictures learned from: auto takes a graphics card
+    where there is one, cpu, cuda."""
     prepare: bool = False
     """Do only what needs no graphics card, and keep it; the same command without this goes on."""
 
@@ -57,6 +61,7 @@ class Args:
 def run(args: Args) -> int:
     """Make the avatar; say where its files are."""
     from persona.pipeline.create import GARMENTS_FILE, create
+    from persona.pipeline.generators import DiffusionOptions
     from persona.pipeline.targets import ENDING
 
     out = args.out if args.out is not None else Path(args.photo.stem + ENDING)
@@ -69,6 +74,7 @@ def run(args: Args) -> int:
         allow_partial=args.allow_partial,
         garments=args.garments,
         generator=args.generator,
+        diffusion=DiffusionOptions(labels=args.labels, device=args.device),
         body=args.body,
         refine=args.refine,
         lpips=args.lpips,

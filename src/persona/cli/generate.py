@@ -1,7 +1,9 @@
 """Make pictures of the person in a photo in other poses, by video diffusion.
 
-Needs the extra diffusion and weights (persona weights list), and a graphics card to be bearable. A
-run that was stopped goes on where it was when the same command is given again. Several cards:
+Writes a folder with the frames, their masks, parts and trust as one record, and every kept frame as
+PNG; frames that show somebody else or another pose are left out, and it says why. Needs the extra
+diffusion and weights (persona weights list), and a graphics card to be bearable. A run that was
+stopped goes on where it was when the same command is given again. Several cards, for mimicmotion:
 torchrun --nproc-per-node N -m persona generate ...
 """
 
@@ -44,6 +46,19 @@ class Args:
     """Your own folder or file of MimicMotion 1.1."""
     wan: Path | None = None
     """Your own folder of Wan-Animate."""
+    labels: Literal["embedded", "models", "models+geometry"] = "embedded"
+    """Who looks at the frames: embedded needs no weights; models takes SAM 2's masks and ViTPose's
+    joints (sam2.1-hiera-large and vitpose-plus-huge of persona weights list); models+geometry
+    Marigold's normals and Depth Anything's depth as well (marigold-normals-v0-1,
+    depth-anything-v2-metric-indoor-small), for avatars to learn from."""
+    sam2: Path | None = None
+    """Your own folder of SAM 2."""
+    vitpose: Path | None = None
+    """Your own folder of ViTPose."""
+    marigold: Path | None = None
+    """Your own folder of Marigold."""
+    depth: Path | None = None
+    """Your own folder of Depth Anything."""
 
 
 def run(args: Args) -> int:
@@ -70,6 +85,11 @@ def run(args: Args) -> int:
         base=args.base,
         checkpoint=args.checkpoint,
         wan_folder=args.wan,
+        labels=args.labels,
+        sam2=args.sam2,
+        vitpose=args.vitpose,
+        marigold=args.marigold,
+        depth=args.depth,
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

@@ -5,10 +5,32 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 
 from persona.core.errors import FileFormatError, MissingPartError
 
 _COMPLAINTS: Final = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
+
+
+def read_settings(kind: Any, folder: Path, *, weights: str) -> Any:
+    """Read a tokenizer, a scheduler or a processor, which has settings and no tensors.
+
+    Args:
+        kind: A class with ``from_pretrained``.
+        folder: Holds its files.
+        weights: Name among `core.weights.ENTRIES`, for what is said.
+
+    Raises:
+        FileFormatError: They are damaged, missing, or another model's.
+    """
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{kind.__name__} cannot be read from {folder}: {error}",
+            why="its files are damaged, missing, or another model's",
+            fix=f"persona weights verify {weights}",
+        ) from error
 
 
 def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype, *, weights: str) -> Any:
@@ -41,7 +63,7 @@ def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype, *, weights: str
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise FileFormatError(
             f"{folder.name} cannot be read from {folder}: {error}",
             why="it is damaged, cut short, or another model",

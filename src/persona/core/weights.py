@@ -26,6 +26,8 @@ _SVD_ALLOWS: Final = (
     "be agreed to, then set HF_TOKEN"
 )
 
+_ANY_USE: Final = "any use, with its notice"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightEntry:
@@ -94,8 +96,56 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             ),
             gigabytes=48.0,
             license="Apache-2.0",
-            allows="any use, with its notice: the choice where terms must be clean",
+            allows=f"{_ANY_USE}: the choice where terms must be clean",
             purpose="a person in a photo moves (--generator wan-animate)",
+        ),
+        WeightEntry(
+            name="sam2.1-hiera-large",
+            repository="facebook/sam2.1-hiera-large",
+            patterns=("config.json", "model.safetensors"),
+            needed=("config.json", "model.safetensors"),
+            gigabytes=0.9,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="masks of generated frames (--labels models)",
+        ),
+        WeightEntry(
+            name="vitpose-plus-huge",
+            repository="usyd-community/vitpose-plus-huge",
+            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
+            gigabytes=3.6,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="joints of generated frames (--labels models)",
+        ),
+        WeightEntry(
+            name="marigold-normals-v0-1",
+            repository="prs-eth/marigold-normals-v0-1",
+            patterns=(
+                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+                *("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"),
+                *("vae/diffusion_pytorch_model.safetensors", "scheduler/*.json", "tokenizer/*"),
+                "model_index.json",
+            ),
+            needed=(
+                "model_index.json",
+                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+            ),
+            gigabytes=5.2,
+            license="Apache-2.0 by its page; trained from Stable Diffusion 2 (Open RAIL++-M)",
+            allows="use within the limits of Open RAIL++-M",
+            purpose="normals of generated frames (--labels models+geometry)",
+        ),
+        WeightEntry(
+            name="depth-anything-v2-metric-indoor-small",
+            repository="depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
+            gigabytes=0.1,
+            license="Apache-2.0, as its authors state for their small models",
+            allows=_ANY_USE,
+            purpose="depth of generated frames (--labels models+geometry)",
         ),
     )
 }

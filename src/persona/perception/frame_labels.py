@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from persona.perception.detectors import Detectors
+from persona.perception.detectors import Detectors, Picture, Sighting
 from persona.perception.keypoints import first_look, whole_picture
 from persona.perception.matting import person_mask
 from persona.perception.parts import label_parts
@@ -42,19 +42,26 @@ def embedded_labels() -> Iterator[LabelFrame]:
 
         def label(picture: UInt8[Tensor, "h w 3"]) -> FrameLabels | None:
             pixels = picture.numpy()
-            found = detectors.person(pixels, whole_picture(pixels), pixels=PIXELS)
-            if found is None:
-                found = first_look(pixels, detectors, thorough=False)
-            if found is None:
-                return None
-            mask = person_mask(pixels, found)
-            if (mask > 0.5).sum() < LEAST_PIXELS:
-                return None
-            parts = label_parts(pixels, mask, found)
-            return FrameLabels(
-                mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
-                parts=torch.from_numpy(parts.astype(np.uint8)),
-                body=torch.from_numpy(found.body.astype(np.float32)),
-            )
+            found = look(pixels, detectors)
+            return None if found is None else frame_labels(pixels, found)
 
         yield label
+
+
+def look(pixels: Picture, detectors: Detectors) -> Sighting | None:
+    """Look for the one person of a picture; None where nobody shows up."""
+    found = detectors.person(pixels, whole_picture(pixels), pixels=PIXELS)
+    return first_look(pixels, detectors, thorough=False) if found is None else found
+
+
+def frame_labels(pixels: Picture, found: Sighting) -> FrameLabels | None:
+    """Refine the mask of a sighting and tell its parts; None where next to nothing is covered."""
+    mask = person_mask(pixels, found)
+    if (mask > 0.5).sum() < LEAST_PIXELS:
+        return None
+    parts = label_parts(pixels, mask, found)
+    return FrameLabels(
+        mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
+        parts=torch.from_numpy(parts.astype(np.uint8)),
+        body=torch.from_numpy(found.body.astype(np.float32)),
+    )

@@ -112,8 +112,9 @@ def create(
         garments: What is known about the clothes, or the TOML file that says it; start from the
             ``garments.toml`` of an avatar. None leaves every guess.
         generator: "physics" lets the person's clothes be simulated, and the avatar learn from it
-            how they move; "mimicmotion" makes pictures by video diffusion, which joint training
-            then learns from; "physics+mimicmotion" is both; with "none" clothes follow the skin.
+            how they move; "mimicmotion" and "wan-animate" make pictures by video diffusion, which
+            joint training then learns from; "physics+mimicmotion" is both; with "none" clothes
+            follow the skin.
             None is "none" for drafts, else "physics".
         diffusion: How those pictures are made; None takes the published way.
         refine: Steps of joint training on the photo and the generator's pictures; 0 for none, and

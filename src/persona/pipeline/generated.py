@@ -91,12 +91,14 @@ class DiffusionFrames:
     """One frame of so many is labelled."""
     labels: Callable[[], AbstractContextManager[LabelFrame]] = embedded_labels
     """Who looks at the frames."""
+    labels_key: object = "embedded"
+    """What that depends on."""
 
     @property
     def key(self) -> object:
-        """Model, motion, and which frames are looked at."""
+        """Model, motion, which frames are looked at, and by whom."""
         size = (self.width, self.height, self.every)
-        return self.name, self.film.key, self.motion, size
+        return self.name, self.film.key, self.motion, size, self.labels_key
 
     def steps(self, sitter: Sitter) -> int:
         """Count what the model reports, and frames drawn and labelled."""
@@ -207,8 +209,10 @@ class _Labelling:
                 trusts.append(trust)
                 if trust.value >= LEAST_TRUST:
                     camera = self.staged.camera
-                    maps = {"parts": labels.parts, "trust": trust.value}
-                    pictures.append(picture_from(frame, camera, rgb, labels.mask, **maps))
+                    maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
+                    pictures.append(
+                        picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust.value)
+                    )
                     marks = torch.tensor(FOOT_MARKS)
                     feet.append(
                         FeetSight(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import torch
 
@@ -14,6 +14,11 @@ from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
 from persona.core.weights import weights_path
+from persona.perception.models.depth_anything import WEIGHTS as DEPTH_WEIGHTS
+from persona.perception.models.labels import ModelLabels
+from persona.perception.models.marigold import WEIGHTS as MARIGOLD_WEIGHTS
+from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
+from persona.perception.models.vitpose import WEIGHTS as VITPOSE_WEIGHTS
 from persona.pipeline.dressed_motion import SynthesizeFrames
 from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
@@ -39,6 +44,9 @@ NAMES: Final = (PHYSICS, MIMICMOTION, WAN_ANIMATE)
 """Generators that can be asked for, and put together by a plus."""
 
 
+Labels = Literal["embedded", "models", "models+geometry"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiffusionOptions:
     """What people decide about generators by diffusion."""
@@ -61,6 +69,17 @@ class DiffusionOptions:
     """Your own folder or file of MimicMotion 1.1; likewise."""
     wan_folder: Path | None = None
     """Your own folder of Wan-Animate; likewise."""
+    labels: Labels = "embedded"
+    """Who looks at the frames: the embedded perception, SAM 2 and ViTPose with it, or Marigold and
+    Depth Anything as well."""
+    sam2: Path | None = None
+    """Your own folder of SAM 2; likewise."""
+    vitpose: Path | None = None
+    """Your own folder of ViTPose; likewise."""
+    marigold: Path | None = None
+    """Your own folder of Marigold; likewise."""
+    depth: Path | None = None
+    """Your own folder of Depth Anything; likewise."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -149,6 +168,7 @@ def wan_animate_frames(options: DiffusionOptions, motion: Motion | None = None) 
         height=settings.height,
         draw=draw_aapose,
         every=options.every,
+        **_labels(options, device),
     )
 
 
@@ -184,6 +204,7 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
         width=settings.width,
         height=settings.height,
         every=options.every,
+        **_labels(options, device),
     )
 
 
@@ -232,10 +253,17 @@ def by_diffusion(
     """Set up whoever of some generators makes pictures by diffusion; None where nobody does.
 
     Raises:
+        InputError: Labels were chosen, and nobody does.
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
     options = options or DiffusionOptions()
     made = [SETUPS[name](options) for name in names if name in SETUPS]
+    if not made and options.labels != "embedded":
+        raise InputError(
+            f"frames were to be looked at by {options.labels}, and nobody makes any by diffusion",
+            why="what physics makes is known, and needs no labels",
+            fix="leave --labels out, or choose a generator: --generator wan-animate",
+        )
     return Together(tuple(made)) if len(made) > 1 else next(iter(made), None)
 
 
@@ -272,6 +300,21 @@ def film_folder(run: RunFolder) -> Path:
     folder = run.path / "generating"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
+    """Say who looks at the frames, as `DiffusionFrames` takes it."""
+    if options.labels == "embedded":
+        return {}
+    wanted = options.labels == "models+geometry"
+    models = ModelLabels(
+        sam2=weights_path(SAM2_WEIGHTS, options.sam2),
+        vitpose=weights_path(VITPOSE_WEIGHTS, options.vitpose),
+        marigold=weights_path(MARIGOLD_WEIGHTS, options.marigold) if wanted else None,
+        depth=weights_path(DEPTH_WEIGHTS, options.depth) if wanted else None,
+        device=device,
+    )
+    return {"labels": models, "labels_key": models.key}
 
 
 def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:

@@ -18,3 +18,7 @@ class FrameLabels:
     """A `records.observation.Part` for every pixel."""
     body: Float[Tensor, "33 2"]
     """MediaPipe Pose landmarks (x, y) [px]."""
+    normal: Float[Tensor, "h w 3"] | None = None
+    """Unit normals in the camera's frame, 0 outside the mask; None where nobody looked."""
+    depth: Float[Tensor, "h w"] | None = None
+    """Along the camera's axis [m], likewise; its scale is a guess."""

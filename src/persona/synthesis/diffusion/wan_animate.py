@@ -12,10 +12,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from persona.core.errors import BackendError, FileFormatError, InputError
+from persona.core.errors import BackendError, InputError
 from persona.core.fingerprint import fingerprint
 from persona.core.optional import require
-from persona.core.pretrained import read_pretrained
+from persona.core.pretrained import read_pretrained, read_settings
 from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.progress_file import ProgressFile
 from persona.synthesis.diffusion.settings import WanAnimateSettings
@@ -100,24 +100,11 @@ class WanAnimate:
         def read(kind: Any, part: str, precision: torch.dtype = dtype) -> Any:
             return read_pretrained(kind, folder / part, precision, weights=WEIGHTS)
 
-        try:
-            small = {
-                "tokenizer": transformers.AutoTokenizer.from_pretrained(
-                    folder / "tokenizer", local_files_only=True
-                ),
-                "image_processor": transformers.CLIPImageProcessorPil.from_pretrained(
-                    folder / "image_processor", local_files_only=True
-                ),
-                "scheduler": diffusers.UniPCMultistepScheduler.from_pretrained(
-                    folder / "scheduler", local_files_only=True
-                ),
-            }
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FileFormatError(
-                f"tokenizer, image_processor or scheduler cannot be read from {folder}: {error}",
-                why="they are damaged, missing, or another model's",
-                fix=f"persona weights verify {WEIGHTS}",
-            ) from error
+        small = {
+            "tokenizer": transformers.AutoTokenizer,
+            "image_processor": transformers.CLIPImageProcessorPil,
+            "scheduler": diffusers.UniPCMultistepScheduler,
+        }
         return WanAnimate.from_components(
             transformer=read(diffusers.WanAnimateTransformer3DModel, "transformer"),
             vae=read(diffusers.AutoencoderKLWan, "vae", torch.float32),
@@ -125,7 +112,10 @@ class WanAnimate:
             image_encoder=read(transformers.CLIPVisionModel, "image_encoder", torch.float32),
             settings=settings,
             device=device,
-            **small,
+            **{
+                part: read_settings(kind, folder / part, weights=WEIGHTS)
+                for part, kind in small.items()
+            },
         )
 
     def steps(self, frame_count: int) -> int:
