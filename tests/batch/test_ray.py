@@ -62,7 +62,7 @@ def test_ray_gives_what_the_local_pool_gives(photos, tmp_path):  # noqa: F811
 def test_what_takes_too_long_is_given_up(photos, tmp_path):  # noqa: F811
     shelf = Shelf(str(tmp_path / "out"))
     jobs = list(plan_jobs("create", photos("go 60", "go"), {}))
-    pool = pool_at(shelf, limits=Limits(seconds=2))
+    pool = pool_at(shelf, limits=Limits(seconds=10))
     counts = run_batch(jobs, shelf, pool, progress=Heard())
     assert (counts.done, counts.quarantined) == (1, 1)
 
