@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from persona.avatar import Avatar
 from persona.batch.commands import run_command
 from persona.batch.head import run_batch
 from persona.batch.jobs import plan_jobs
@@ -14,6 +17,7 @@ from persona.batch.storage import Shelf
 from persona.batch.summary import write_summary
 from persona.cli.main import main
 from persona.core.errors import InputError
+from persona.synthesis.sample.person import draw_sample_person
 from tests.batch.test_batch import Heard
 from tests.plain_avatar import make_plain_avatar
 
@@ -53,6 +57,29 @@ def test_many_avatars_move(plain_avatar, tmp_path):
     assert receipt.numbers["height"] == 64
     assert receipt.stages
     assert (shelf.root / receipt.output).stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_photos_become_avatars_and_the_gallery_shows_them(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    picture = (draw_sample_person(seed=3, height=720) * 255).round().byte().numpy()
+    Image.fromarray(picture).save(photos / "ada.png")
+    Image.fromarray(np.full_like(picture, 200)).save(photos / "wall.png")
+    out = tmp_path / "out"
+    words = ["batch", str(photos), "--out", str(out), "--preset", "draft", "--workers", "1"]
+    assert main(words) == 6
+    done, refused = sorted(json.loads((out / "results.json").read_text()), key=lambda r: r["state"])
+    assert Avatar.load(out / done["output"]).count > 1000
+    assert {"perceive", "fit", "optimize"} <= set(done["stages"])
+    assert done["numbers"]["iou"] > 0.8
+    assert "nobody was found" in refused["error"]["what"]
+    with Image.open(out / "thumbnails" / f"{done['key']}.jpg") as shown:
+        assert shown.height > 100
+    page = (out / "report.html").read_text()
+    assert f"iou {done['numbers']['iou']:.3g}" in page
+    assert page.index("nobody was found") < page.index(f"{done['output']}/report.html")
+    assert not [path for path in (out / "results").iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.slow

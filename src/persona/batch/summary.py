@@ -19,7 +19,7 @@ COLUMNS: Final = (
 )
 PAGES: Final = {"create": "/report.html", "animate": "", "evaluate": "/index.html"}
 """What a result's card leads to, inside the result."""
-SHOWN: Final = ("psnr", "mask_iou", "see_through", "psnr_box", "iou", "vertex_mm")
+SHOWN: Final = ("psnr_db", "iou", "see_through_share", "psnr_box", "vertex_mm")
 """Numbers under a picture, where they were measured."""
 PROVENANCE: Final = "Made from photos of real people by persona."
 
