@@ -2,19 +2,12 @@
 
 import os
 import sys
-from pathlib import Path
 
 from persona.batch.head import run_batch
 from persona.batch.jobs import Job, plan_jobs
-from persona.batch.pool import Ended, Limits, LocalPool
+from persona.batch.pool import Ended, Limits, LocalPool, resident_memory
 from persona.batch.storage import Shelf, expand
 from persona.core.progress import Progress
-
-
-def resident():
-    """Say how much memory this process holds [bytes]."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def many(out, count):
@@ -41,14 +34,14 @@ def many(out, count):
             given, self.given = self.given, []
             self.done += len(given)
             if self.done == 1000:
-                marks["early"] = resident()
+                marks["early"] = resident_memory(os.getpid())
             facts = {"state": "done", "kind": "create", "output": "", "files": {}}
             return [
                 Ended(job, receipt={"key": job.key, "name": job.name, **facts}) for job in given
             ]
 
         def close(self):
-            marks["late"] = resident()
+            marks["late"] = resident_memory(os.getpid())
 
     jobs = (
         Job(key=f"{k:064x}", name=f"p{k}", kind="create", source="x.png", code="c")

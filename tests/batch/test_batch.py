@@ -19,6 +19,7 @@ from persona.batch.storage import Shelf, expand
 from persona.batch.summary import write_summary
 from persona.core.errors import BackendError, InputError
 from persona.core.progress import Progress
+from tools.batch_chaos import children
 
 QUICK = "tests.batch.quick_worker"
 ROOT = Path(__file__).parents[2]
@@ -338,15 +339,6 @@ def test_ctrl_c_leaves_a_batch_that_goes_on(photos, tmp_path):
     subprocess.run([*HEAD, "run", str(out), folder], cwd=ROOT, check=True)
     assert len(all_keys(shelf)) == 12
     assert all(read_receipt(shelf, key) == before[key] for key in done)
-
-
-def children(pid):
-    """List the children of a process."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(word) for word in text.split()]
 
 
 def test_the_report_shows_failures_first_and_escapes(photos, tmp_path):

@@ -56,8 +56,10 @@ def evaluate(
     from persona.evaluation.results import load_results
 
     row = load_results(run / NUMBERS).row(name, METHOD, "unfitted")
-    shutil.rmtree(run / "work", ignore_errors=True)
-    shutil.rmtree(target, ignore_errors=True)
+    # Films and cut-outs that can be made again, and an older report.
+    for folder in (run / "work", target):
+        if folder.is_dir():
+            shutil.rmtree(folder)
     run.rename(target)
     return {} if row is None else {metric: found.mean for metric, found in row.numbers.items()}
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from persona.core.errors import BackendError, InputError
+from persona.core.errors import BackendError
 from persona.core.fingerprint import fingerprint
 from persona.core.optional import require
 from persona.synthesis.diffusion.components import EXTRA, Components, load_components
@@ -21,6 +21,7 @@ from persona.synthesis.diffusion.progress_file import Denoised, ProgressFile, ch
 from persona.synthesis.diffusion.settings import AYS_SIGMAS, AYS_STEPS, MimicMotionSettings
 from persona.synthesis.diffusion.sharing import Alone, Share
 from persona.synthesis.diffusion.speed import attend_to_one_key, compile_repeated
+from persona.synthesis.diffusion.staging import check_pictures
 from persona.synthesis.diffusion.windows import windows
 
 CLIP_SIDE_PX: Final = 224
@@ -132,7 +133,7 @@ class MimicMotion:
             InputError: Sizes differ from the settings', or there is no frame besides the photo.
             BackendError: Out of memory, or numbers overflowed.
         """
-        self._check(photo, skeletons)
+        check_pictures(photo, skeletons, self._size)
         key = fingerprint("mimicmotion", self.settings_key(), photo, skeletons)
         kept = ProgressFile(folder, key, self.share.rank, self.share.world)
         with told_of_memory("set offload, chunked_feed_forward or a smaller decode_chunk"):
@@ -293,21 +294,6 @@ class MimicMotion:
         noise = torch.randn(shape, generator=generator, device=self.device, dtype=self._dtype)[0]
         noise = noise.float() * self.components.scheduler.init_noise_sigma
         return noise.repeat(count // block + 1, 1, 1, 1)[:count]
-
-    def _check(self, photo: Tensor, skeletons: Tensor) -> None:
-        if photo.shape[:2] != self._size or skeletons.shape[2:] != self._size:
-            raise InputError(
-                f"a photo of {tuple(photo.shape[:2])} and skeletons of "
-                f"{tuple(skeletons.shape[2:])} rows and columns came for {self._size}",
-                why="each skeleton belongs to one picture, pixel by pixel",
-                fix="resize the photo to the settings' size, and draw skeletons for that",
-            )
-        if len(skeletons) < 2:
-            raise InputError(
-                f"{len(skeletons)} skeletons came",
-                why="the first is the photo's own; there is nothing to generate",
-                fix="give a motion of at least one frame",
-            )
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -12,13 +12,14 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from persona.core.errors import BackendError, InputError
+from persona.core.errors import BackendError
 from persona.core.fingerprint import fingerprint
 from persona.core.optional import require
 from persona.core.pretrained import read_pretrained, read_settings
 from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.progress_file import ProgressFile
 from persona.synthesis.diffusion.settings import WanAnimateSettings
+from persona.synthesis.diffusion.staging import check_pictures
 
 EXTRA: Final = "diffusion"
 WEIGHTS: Final = "wan2.2-animate-14b"
@@ -146,13 +147,13 @@ class WanAnimate:
             InputError: Sizes differ from the settings', or there is no frame besides the photo.
             BackendError: Out of memory, or numbers overflowed.
         """
-        self._check(photo, skeletons)
+        check_pictures(photo, skeletons, self._size)
         key = fingerprint("wan-animate", self._key(), photo, skeletons, face)
         kept = ProgressFile(folder, key)
         count = len(skeletons) - 1
         cover = _cover(self.settings, count)
         generator = torch.Generator(self.device).manual_seed(self.settings.seed)
-        film = torch.empty(count, 3, *self._size, dtype=torch.uint8)
+        film = torch.zeros(count, 3, *self._size, dtype=torch.uint8)
         with told_of_memory("set offload, then by_layer, or make smaller pictures"):
             told = self._told(photo, face)
             last = None
@@ -330,21 +331,6 @@ class WanAnimate:
     @property
     def _size(self) -> tuple[int, int]:
         return self.settings.height, self.settings.width
-
-    def _check(self, photo: Tensor, skeletons: Tensor) -> None:
-        if photo.shape[:2] != self._size or skeletons.shape[2:] != self._size:
-            raise InputError(
-                f"a photo of {tuple(photo.shape[:2])} and skeletons of "
-                f"{tuple(skeletons.shape[2:])} rows and columns came for {self._size}",
-                why="each skeleton belongs to one picture, pixel by pixel",
-                fix="resize the photo to the settings' size, and draw skeletons for that",
-            )
-        if len(skeletons) < 2:
-            raise InputError(
-                f"{len(skeletons)} skeletons came",
-                why="the first is the photo's own; there is nothing to generate",
-                fix="give a motion of at least one frame",
-            )
 
 
 def count_steps(settings: WanAnimateSettings, frame_count: int) -> int:
