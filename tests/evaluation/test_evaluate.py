@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from persona.core.errors import FileFormatError, InputError
+from persona.core.errors import BackendError, FileFormatError, InputError
 from persona.evaluation.avatar_drawer import AvatarDrawer
 from persona.evaluation.evaluate import NUMBERS, PAGE, Evaluation, evaluate
 from persona.evaluation.frames_of_others import (
@@ -144,6 +144,32 @@ def test_a_second_run_takes_everything_from_the_first(report, subject, plain_ava
     again = evaluate(job_of(subject, plain_avatar, folder, names=names), folder)
     assert before == {p: p.stat().st_mtime_ns for p in (folder / "work").rglob("*.json")}
     assert again.rows == results.rows
+
+
+def test_a_report_without_a_number_is_no_success(tmp_path, capsys):
+    from persona.cli.main import main
+
+    spec = tmp_path / "small.toml"
+    subject = '[[subjects]]\nname = "a"\nkind = "video"\npath = "a.mp4"\n'
+    spec.write_text('methods = ["copy"]\n' + subject)
+    assert main(["evaluate", str(spec), "--out", str(tmp_path / "out")]) == InputError.exit_code
+    said = "".join(capsys.readouterr())
+    assert "nothing was compared" in said
+    assert "a, all: a.mp4 cannot be read: there is no such file" in said
+    assert "there is no such file" in (tmp_path / "out" / PAGE).read_text()
+
+
+@dataclass(frozen=True)
+class BrokenMethod(ShiftedMethod):
+    def prepare(self, subject):
+        raise BackendError("no core", why="it is not built", fix="build it")
+
+
+def test_a_core_that_cannot_run_is_not_written_off_as_refused(subject, plain_avatar, tmp_path):
+    job = job_of(subject, plain_avatar, tmp_path, names=("ada",))
+    job = replace(job, methods={**job.methods, "shifted": BrokenMethod()})
+    with pytest.raises(BackendError, match="no core"):
+        evaluate(job, tmp_path)
 
 
 def test_unknown_methods_and_equal_names_are_refused(subject, plain_avatar, tmp_path):

@@ -87,6 +87,12 @@ def run(args: Args) -> int:
     if args.gate:
         said["gate"] = f"{len(worse)} numbers are worse" if worse else "nothing is worse"
     voice.result(said)
+    if not results.rows:
+        raise InputError(
+            "nothing was compared",
+            why="; ".join(f"{r.subject}, {r.method}: {r.what}" for r in results.refusals),
+            fix="correct what was refused; the report repeats it",
+        )
     return EXIT_WORSE if worse else 0
 
 

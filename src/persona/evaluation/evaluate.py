@@ -14,7 +14,7 @@ import torch
 
 import persona
 from persona.core.atomic import remove_leftovers
-from persona.core.errors import InputError, PersonaError
+from persona.core.errors import InputError, MissingPartError, OptimizationError, PersonaError
 from persona.core.fingerprint import code_version, fingerprint
 from persona.core.progress import current
 from persona.evaluation.evaluation_page import Strip, write_page
@@ -49,6 +49,8 @@ WORST: Final = 10
 SHOWN: Final = 3
 """Frames of every subject that are shown, evenly spread."""
 PAGE, NUMBERS = "index.html", "results.json"
+REFUSALS: Final = (InputError, MissingPartError, OptimizationError)
+"""What one subject or method may fail by; a core that cannot run would fail all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def evaluate(job: Evaluation, report: Path) -> Results:
     for spec in job.spec.subjects:
         try:
             subject = job.opener.open(spec)
-        except PersonaError as error:
+        except REFUSALS as error:
             found.refuse(spec.name, "all", error)
             continue
         found.subjects.append(_facts(subject, spec))
@@ -153,7 +155,7 @@ def _evaluate_subject(
             drawer = method.prepare(subject)
             seconds = time.perf_counter() - begun
             scores = _scored(job, subject, method.name, drawer, work)
-        except PersonaError as error:
+        except REFUSALS as error:
             found.refuse(subject.name, method.name, error)
             continue
         drawers[method.name] = drawer
