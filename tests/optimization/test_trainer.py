@@ -212,3 +212,13 @@ def test_a_term_that_is_rarely_due_weighs_the_same_in_the_mean(weight, every):
 def test_every_term_says_why_and_in_what_unit():
     assert len({term.name for term in PHOTO_TERMS}) == len(PHOTO_TERMS)
     assert all(term.because and term.unit and term.weight > 0 for term in PHOTO_TERMS)
+
+
+def test_no_colour_is_taken_on_that_the_photo_does_not_show_there(scene, blank_view):
+    """Fine cloth is drawn by its own colours: black beside white would be specks from aside."""
+    image = torch.full_like(blank_view.image, 0.4)
+    image[:, ::2] = 0.6
+    colors = train(scene, blank_view, target=image).colors
+    assert colors.min() >= 0.4
+    assert colors.max() <= 0.6
+    assert colors.std() > 0.02, "the stripes are learned"

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
@@ -34,6 +35,8 @@ DETAIL_PX = 0.5
 """Deviation of a Gaussian that draws the finest detail of the photo [px]."""
 MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
+NEARBY_PX = 2
+"""How far the photo is searched for colours that a Gaussian may take on [px]."""
 HAND_LEEWAY = 0.12
 """Most that a hand's colours may leave the first guess [sRGB]."""
 LOG_EVERY = 25
@@ -102,10 +105,11 @@ def train_on_photo(
     Raises:
         OptimizationError: A term of the objective is no longer a number.
     """
-    unknowns = _Unknowns(cloud, colors, visibility, config, camera)
+    wanted = target.permute(2, 0, 1).contiguous()
+    nearby = _colors_nearby(wanted, visibility.pixels)
+    unknowns = _Unknowns(cloud, colors, visibility, config, camera, nearby)
     pairs = _neighbor_pairs(cloud)
     tether = _color_tether(visibility)
-    wanted = target.permute(2, 0, 1).contiguous()
     history = []
     for step in range(config.steps):
         drawn, alpha = unknowns.draw(camera, threads)
@@ -142,6 +146,7 @@ class _Unknowns:
         visibility: Visibility,
         config: TrainConfig,
         camera: Camera,
+        nearby: tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]],
     ) -> None:
         self.cloud, self.config = cloud, config
         self.shift = torch.zeros(cloud.count, 3, requires_grad=True)
@@ -169,8 +174,11 @@ class _Unknowns:
         solid = useful.clamp(LEAST_GROWTH, SOLID_GROWTH)
         self.smallest = torch.where(rim[:, None], LEAST_GROWTH, solid)
         leeway = _color_leeway(visibility, cloud.limb)
-        self.darkest = (colors - leeway).clamp(0, 1)
-        self.lightest = (colors + leeway).clamp(0, 1)
+        # Colours that the photo shows nowhere near cancel each other in the photo's view alone:
+        # half a step aside they are pepper and salt.
+        low, high = nearby
+        self.darkest = (colors - leeway).maximum(low.minimum(colors)).clamp(0, 1)
+        self.lightest = (colors + leeway).minimum(high.maximum(colors)).clamp(0, 1)
 
     def draw(self, camera: Camera, threads: int) -> tuple[Tensor, Tensor]:
         """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w)."""
@@ -244,6 +252,19 @@ def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tens
     in_hand = np.isin(limb.numpy(), (Limb.LEFT_HAND, Limb.RIGHT_HAND))
     leeway = np.where(in_hand, np.minimum(leeway, HAND_LEEWAY), leeway)
     return torch.from_numpy(leeway).float()[:, None]
+
+
+def _colors_nearby(
+    target: Float[Tensor, "3 h w"], pixels: Float[Tensor, "n 2"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """Find the darkest and the lightest value of each channel around a Gaussian in the photo."""
+    side = 2 * NEARBY_PX + 1
+    height, width = target.shape[1:]
+    column = pixels[:, 0].long().clamp(0, width - 1)
+    row = pixels[:, 1].long().clamp(0, height - 1)
+    high = max_pool2d(target[None], side, 1, NEARBY_PX)[0]
+    low = -max_pool2d(-target[None], side, 1, NEARBY_PX)[0]
+    return low[:, row, column].T, high[:, row, column].T
 
 
 def _neighbor_pairs(cloud: PhotoCloud) -> tuple[Tensor, Tensor]:
