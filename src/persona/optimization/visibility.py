@@ -10,6 +10,7 @@ from torch import Tensor
 
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.limbs import Limb
+from persona.optimization.outvoted import outvoted
 from persona.optimization.view import WorkingView, background_glow, trusted_interior
 from persona.records.observation import Part
 
@@ -86,6 +87,10 @@ def see(
     at_rim = ~torch.from_numpy(cv2.erode(solid, _window(RIM_PX)) > 0)[row, column]
     clear &= (cloud.limb != Limb.SKIRT) | _shows_cloth(view, inset=HEM_PX)[row, column]
     believable = _shows_its_own_limb(cloud, view, row, column)
+    voters = (exposed & apart & clear & (facing > SEEN_FACING)).numpy()
+    part = view.parts[row, column].numpy()
+    strange = outvoted(cloud.rest_body.numpy(), cloud.limb.numpy(), part, voters)
+    believable &= ~torch.from_numpy(strange)
     return Visibility(
         pixels=pixels,
         facing=facing,
