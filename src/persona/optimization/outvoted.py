@@ -1,4 +1,4 @@
-"""What an arm's outline borrows: pixels beside it, of another part than all the rest of its slice."""
+"""What an arm's outline borrows: pixels beside it, of another part than the rest of its slice."""
 
 import numpy as np
 
