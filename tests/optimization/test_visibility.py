@@ -12,6 +12,7 @@ from persona.optimization.facing import COLOR_FACING
 from persona.optimization.limbs import Limb
 from persona.optimization.visibility import (
     DEPTH_SLACK,
+    HAND_EDGE_PX,
     HAND_ZONE_PX,
     RIM_PX,
     SEEN_FACING,
@@ -91,6 +92,19 @@ def test_skin_beside_a_hand_is_not_the_trunks(hip, hand, blank_view):
     assert not trunk[near].any()
     far = away > HAND_ZONE_PX + 1
     assert torch.equal(trunk[far], alone.seen[far])
+
+
+def test_the_edge_of_a_hand_that_is_not_where_it_was_fitted_stains_no_trunk(hip, hand, blank_view):
+    shift = HAND_ZONE_PX - HAND_EDGE_PX
+    parts = blank_view.parts.clone()
+    columns = slice(HAND_COLUMNS.start + shift, HAND_COLUMNS.stop + shift)
+    parts[HAND_ROWS.start : HAND_ROWS.stop, columns] = Part.SKIN
+    flat = torch.where(blank_view.mask > 0, HIP_DEPTH, torch.inf)
+    found = see(joined(hip, hand), replace(blank_view, parts=parts), flat)
+    pixels, believed = found.pixels[: hip.count], found.believed[: hip.count]
+    away = distance_from_hand(pixels - torch.tensor([shift, 0]))
+    assert not believed[away < HAND_EDGE_PX - 1].any()
+    assert believed[away > HAND_EDGE_PX + 1].all()
 
 
 def joined(first, second):

@@ -26,6 +26,8 @@ STEP_DEPTH = 0.04
 """How much nearer that something stands [m]."""
 HAND_ZONE_PX = 10
 """How far from a fitted hand its picture may reach [px]."""
+HAND_EDGE_PX = 4
+"""... and how far beyond its label it stains what is behind it [px]."""
 HEM_PX = 2
 """Pixels at a skirt's hem that mix cloth and leg."""
 RIM_PX = 4
@@ -107,8 +109,8 @@ def _shows_its_own_limb(
     """Tell hands from what is behind them, although the fitted hand is a few pixels off.
 
     A hand's Gaussian is believed on skin only; beside a hand, the trunk's and the legs' are
-    believed on anything but skin. A skirt's are believed on cloth only: a rim of skin would
-    swing with it.
+    believed on anything but skin and its edge. A skirt's are believed on cloth only: a rim of
+    skin would swing with it.
     """
     skin = view.parts[row, column] == Part.SKIN
     in_hand = torch.isin(cloud.limb, torch.tensor([Limb.LEFT_HAND, Limb.RIGHT_HAND]))
@@ -118,7 +120,9 @@ def _shows_its_own_limb(
     trunk = torch.tensor([Limb.TORSO, Limb.LEFT_LEG, Limb.RIGHT_LEG, Limb.SKIRT])
     behind = torch.isin(cloud.limb, trunk)
     bare = (cloud.limb == Limb.SKIRT) & ~_shows_cloth(view, inset=0)[row, column]
-    return torch.where(in_hand, skin, ~(behind & beside & skin) & ~bare)
+    stain = cv2.dilate((view.parts == Part.SKIN).numpy().astype(np.uint8), _window(HAND_EDGE_PX))
+    stained = behind & beside & torch.from_numpy(stain > 0)[row, column]
+    return torch.where(in_hand, skin, ~stained & ~bare)
 
 
 def _shows_cloth(view: WorkingView, *, inset: int) -> Bool[Tensor, "h w"]:
