@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from persona.core.errors import FileFormatError, InputError, MissingPartError
-from persona.core.weights import ENTRIES, matching, verify_weights, weights_path
+from persona.core.weights import matching, verify_weights, weights_path
 from persona.core.weights_fetch import fetch_weights
+from persona.core.weights_table import ENTRIES
 
 NAME = "mimicmotion-1.1"
 FILE = "MimicMotion_1-1.pth"

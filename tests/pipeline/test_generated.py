@@ -289,13 +289,23 @@ def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_pat
         whole(name)
     assert fingerprint(made("models+geometry").key) != fingerprint(made("models").key)
     looked = made("models")
-    assert looked.labels.marigold is None
     with pytest.raises(InputError, match="nobody makes any"):
         by_diffusion(("physics",), DiffusionOptions(labels="models"))
     assert by_diffusion(("physics",), DiffusionOptions()) is None
-    assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"
-    assert looked.labels.vitpose == tmp_path / "vitpose-plus-huge"
+    assert looked.labels.folders == {
+        "sam2": tmp_path / "sam2.1-hiera-large",
+        "vitpose": tmp_path / "vitpose-plus-huge",
+    }
     assert fingerprint(looked.key) != fingerprint(plain.key)
+    own = {"sam2": tmp_path / "vitpose-plus-huge"}
+    options = DiffusionOptions(device="cpu", labels="models", label_folders=own)
+    mine = by_diffusion(("wan-animate",), options)
+    assert mine.labels.folders["sam2"] == own["sam2"]
+    with pytest.raises(InputError, match="does not use it") as caught:
+        by_diffusion(("wan-animate",), replace(options, labels="vitpose"))
+    assert "--labels vitpose+sam2" in caught.value.fix
+    with pytest.raises(InputError, match="were both asked"):
+        made("models+sapiens2")
 
 
 def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):
