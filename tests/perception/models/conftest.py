@@ -250,6 +250,8 @@ def save_depth_pro(folder):
     for name, weight in model.named_parameters():
         if weight.dim() > 1 and not name.startswith("fov"):
             torch.nn.init.normal_(weight, std=0.1)
+    # Depth is cut off below none.
+    torch.nn.init.uniform_(model.head.layers[-2].weight, 0.0, 0.1)
     torch.nn.init.constant_(model.head.layers[-2].bias, 1.0)
     model.save_pretrained(folder)
     return model

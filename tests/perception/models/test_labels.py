@@ -9,6 +9,7 @@ from persona.perception.detectors import Detectors
 from persona.perception.frame_labels import LabelFrame, embedded_labels, frame_labels, look
 from persona.perception.models.labels import ModelLabels, see
 from persona.perception.models.pictures import mask_box
+from persona.perception.models.sapiens2 import JOINTS
 from persona.perception.models.vitmatte import DOUBT, SURE, trimap
 from persona.records.frame_set import picture_from
 from persona.synthesis.sample.person import draw_sample_person
@@ -120,10 +121,9 @@ def test_normals_and_depth_are_given_where_the_person_is(
 def test_without_sam_2_the_embedded_mask_is_refined(weights, picture):
     """Random weights say nothing of the person: all that they may change is the border."""
     save_vitmatte(weights / "vitmatte")
-    save_sapiens2_pose(weights / "sapiens2-pose")
     save_sapiens2_parts(weights / "sapiens2-parts")
     save_swin2sr(weights / "swin2sr")
-    with labels_of(weights, "sapiens2-pose", "sapiens2-parts", "vitmatte", "swin2sr")() as label:
+    with labels_of(weights, "sapiens2-parts", "vitmatte", "swin2sr")() as label:
         made = label(picture)
     with embedded_labels() as label:
         plain = label(picture)
@@ -133,12 +133,23 @@ def test_without_sam_2_the_embedded_mask_is_refined(weights, picture):
     assert not bool((changed & ~doubt).any())
     assert torch.equal(made.parts > 0, made.mask > 0.5)
     assert not torch.equal(made.parts, plain.parts)
-    assert torch.equal(made.body[:11], plain.body[:11])
+    assert torch.equal(made.body, plain.body)
     rows, columns = (side // 2 for side in made.face.image_8.shape[:2])
     here = picture[made.face.top :, made.face.left :][:rows, :columns]
     assert here.shape == (rows, columns, 3)
     nose = made.body[0] - torch.tensor([made.face.left, made.face.top])
     assert bool(((nose > 0) & (nose < torch.tensor([columns, rows]))).all())
+
+
+def test_sapiens_moves_body_hands_and_feet_but_no_face(weights, picture):
+    save_sapiens2_pose(weights / "sapiens2-pose")
+    with labels_of(weights, "sapiens2-pose")() as label:
+        made = label(picture)
+    with embedded_labels() as label:
+        plain = label(picture)
+    moved = (made.body - plain.body).norm(dim=1) > 1e-3
+    assert not bool(moved[:11].any())
+    assert bool(moved[list(JOINTS)].any())
 
 
 def test_whose_edges_vanish_is_nobody(picture):
