@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,34 @@ def weights_path(name: str, given: Path | None = None) -> Path:
             f" or set {FOLDER_VARIABLE} to a folder that holds yours in {name}/",
         )
     return folder
+
+
+def weights_paths(wanted: Mapping[str, Path | None]) -> dict[str, Path]:
+    """Find the folders of several sets; see `weights_path`.
+
+    Args:
+        wanted: Names -> the user's own folders.
+
+    Raises:
+        MissingPartError: Some are not there; the message holds one command that gets them all.
+    """
+    found: dict[str, Path] = {}
+    missing: dict[str, MissingPartError] = {}
+    for name, given in wanted.items():
+        try:
+            found[name] = weights_path(name, given)
+        except MissingPartError as error:
+            missing[name] = error
+    if len(missing) > 1:
+        size = sum(entry(name).gigabytes for name in missing)
+        raise MissingPartError(
+            f"{len(missing)} sets of weights are not here: {', '.join(missing)}",
+            why="nothing is fetched unasked; `persona weights list` has the terms of each",
+            fix=f"persona weights fetch {' '.join(missing)}   (about {size:g} GB)",
+        )
+    for error in missing.values():
+        raise error
+    return found
 
 
 def matching(wanted: WeightEntry, names: list[str]) -> list[str]:

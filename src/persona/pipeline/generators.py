@@ -13,7 +13,7 @@ from persona.avatar import Avatar
 from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
-from persona.core.weights import weights_path
+from persona.core.weights import weights_path, weights_paths
 from persona.perception.models.choice import EMBEDDED, LABEL_MODELS, parse_labels
 from persona.perception.models.labels import ModelLabels
 from persona.pipeline.dressed_motion import SynthesizeFrames
@@ -240,10 +240,11 @@ def by_diffusion(
     """Set up whoever of some generators makes pictures by diffusion; None where nobody does.
 
     Raises:
-        InputError: Labels were chosen, and nobody does.
+        InputError: Labels were chosen, and nobody does; or there are none of that name.
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
     options = options or DiffusionOptions()
+    parse_labels(options.labels)
     made = [SETUPS[name](options) for name in names if name in SETUPS]
     if not made and options.labels != EMBEDDED:
         raise InputError(
@@ -301,7 +302,8 @@ def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
         )
     if not names:
         return {}
-    folders = {name: weights_path(LABEL_MODELS[name].weights, own.get(name)) for name in names}
+    found = weights_paths({LABEL_MODELS[name].weights: own.get(name) for name in names})
+    folders = {name: found[LABEL_MODELS[name].weights] for name in names}
     models = ModelLabels(folders=folders, device=device)
     return {"labels": models, "labels_key": models.key}
 
