@@ -14,7 +14,6 @@ _SVD_ALLOWS: Final = (
 
 _ANY_USE: Final = "any use, with its notice"
 _RAIL: Final = "use within the limits of Open RAIL++-M"
-_SAPIENS_TERMS: Final = "Sapiens2 License, Meta's own"
 _SAPIENS_ALLOWS: Final = (
     "use, change and passing on under the same terms, commercial use not excluded; named in "
     "publications; not for surveillance, biometric processing, deepfakes, impersonation, sensitive "
@@ -159,45 +158,23 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             ),
             purpose="depth of generated frames (--labels depth-pro)",
         ),
-        WeightEntry(
-            name="sapiens2-pose-0.4b",
-            repository="facebook/sapiens2-pose-0.4b",
-            patterns=_PROCESSED,
-            needed=_PROCESSED,
-            gigabytes=1.7,
-            license=_SAPIENS_TERMS,
-            allows=_SAPIENS_ALLOWS,
-            purpose="joints of generated frames (--labels sapiens2, or sapiens2-pose)",
-        ),
-        WeightEntry(
-            name="sapiens2-seg-0.4b",
-            repository="facebook/sapiens2-seg-0.4b",
-            patterns=_PROCESSED,
-            needed=_PROCESSED,
-            gigabytes=1.7,
-            license=_SAPIENS_TERMS,
-            allows=_SAPIENS_ALLOWS,
-            purpose="parts of generated frames (--labels sapiens2, or sapiens2-parts)",
-        ),
-        WeightEntry(
-            name="sapiens2-normal-0.4b",
-            repository="facebook/sapiens2-normal-0.4b",
-            patterns=_PROCESSED,
-            needed=_PROCESSED,
-            gigabytes=1.8,
-            license=_SAPIENS_TERMS,
-            allows=_SAPIENS_ALLOWS,
-            purpose="normals of generated frames (--labels sapiens2, or sapiens2-normals)",
-        ),
-        WeightEntry(
-            name="sapiens2-matting-1b",
-            repository="facebook/sapiens2-matting-1b",
-            patterns=_PROCESSED,
-            needed=_PROCESSED,
-            gigabytes=6.4,
-            license=_SAPIENS_TERMS,
-            allows=_SAPIENS_ALLOWS,
-            purpose="edges of generated frames' masks (--labels sapiens2-matting)",
+        *(
+            WeightEntry(
+                name=f"sapiens2-{task}",
+                repository=f"facebook/sapiens2-{task}",
+                patterns=_PROCESSED,
+                needed=_PROCESSED,
+                gigabytes=gigabytes,
+                license="Sapiens2 License, Meta's own",
+                allows=_SAPIENS_ALLOWS,
+                purpose=f"{what} of generated frames (--labels {labels})",
+            )
+            for task, gigabytes, what, labels in (
+                ("pose-0.4b", 1.7, "joints", "sapiens2, or sapiens2-pose"),
+                ("seg-0.4b", 1.7, "parts", "sapiens2, or sapiens2-parts"),
+                ("normal-0.4b", 1.8, "normals", "sapiens2, or sapiens2-normals"),
+                ("matting-1b", 6.4, "mask edges", "sapiens2-matting"),
+            )
         ),
         WeightEntry(
             name="vitmatte-small-composition-1k",
@@ -207,7 +184,7 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             gigabytes=0.1,
             license="Apache-2.0",
             allows=_ANY_USE,
-            purpose="edges of generated frames' masks (--labels vitmatte)",
+            purpose="mask edges of generated frames (--labels vitmatte)",
         ),
         WeightEntry(
             name="swin2sr-classical-sr-x2-64",
