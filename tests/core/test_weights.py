@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from persona.core.errors import FileFormatError, InputError, MissingPartError
-from persona.core.weights import ENTRIES, matching, verify_weights, weights_path
+from persona.core.weights import entry, matching, verify_weights, weights_path, weights_paths
 from persona.core.weights_fetch import fetch_weights
+from persona.core.weights_table import ENTRIES
 
 NAME = "mimicmotion-1.1"
 FILE = "MimicMotion_1-1.pth"
@@ -72,6 +73,21 @@ def test_what_is_missing_names_the_command(tmp_path):
     assert f"persona weights fetch {NAME}" in caught.value.fix
     with pytest.raises(InputError, match="no weights called"):
         weights_path("nothing")
+
+
+def test_all_that_is_missing_is_one_command(tmp_path):
+    names = ("sapiens2-pose-0.4b", "vitmatte-small-composition-1k", "swin2sr-classical-sr-x2-64")
+    folders = {name: tmp_path / name for name in names}
+    for file in entry(names[1]).needed:
+        folders[names[1]].mkdir(exist_ok=True)
+        (folders[names[1]] / file).touch()
+    with pytest.raises(MissingPartError, match="2 sets of weights are not here") as caught:
+        weights_paths(folders)
+    assert f"persona weights fetch {names[0]} {names[2]}   (about 1.75 GB)" in caught.value.fix
+    with pytest.raises(MissingPartError, match="nothing is fetched unasked") as caught:
+        weights_paths({name: folders[name] for name in names[1:]})
+    assert f"persona weights fetch {names[2]}" in caught.value.fix
+    assert weights_paths({names[1]: folders[names[1]]}) == {names[1]: folders[names[1]]}
 
 
 def test_fetched_weights_verify_and_damage_is_seen(hub, tmp_path):

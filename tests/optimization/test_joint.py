@@ -1,5 +1,6 @@
 """Joint training: frames teach movement and what is hidden, the photo stays, nothing is lost."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from persona.optimization.objective import Term
 from persona.optimization.offsets import OffsetsConfig
 from persona.optimization.ownership import photo_owns
 from persona.optimization.visibility import sample_image
+from persona.records.frame_labels import EnlargedFace
 from persona.records.frame_set import FrameSet
 from tests.optimization.joint_truth import (
     around,
@@ -409,3 +411,56 @@ def test_a_pose_that_is_a_little_off_is_refined(person, small):
         return train_jointly(person, frames, config).history[-1]["mask"]
 
     assert residual(4e-3) < 0.7 * residual(0.0)
+
+
+# Faces of frames that were enlarged.
+
+
+def enlarged_face(avatar, picture, *, color):
+    """Show the head of a picture twice as large, in one colour."""
+    head = main_joints(avatar) == JOINT_IDS["head"]
+    pixels, _ = picture.camera.project(avatar.pose(avatar.photo_params).means[head])
+    low = pixels.amin(0).long().tolist()
+    columns, rows = (pixels.amax(0) - pixels.amin(0)).long().tolist()
+    paint = (torch.tensor(color) * 255).to(torch.uint8).expand(2 * rows, 2 * columns, 3)
+    face = EnlargedFace(left=low[0], top=low[1], scale=2, image_8=paint.contiguous())
+    return face.shown_in(picture)
+
+
+def test_an_enlarged_face_colors_what_only_frames_show(person, small):
+    """From behind, so that the photo has no say: only the patch can have made the difference."""
+    photo = small.clips[0]
+    pose, behind = person.photo_params, around(math.pi, height=SMALL_PX)
+    whole = shown(person, pose, behind)
+
+    def learned(color, **settings):
+        face = None if color is None else enlarged_face(person, whole, color=color)
+        clip = clip_of(person, one_frame(pose), [replace(whole, face=face)])
+        config = JointConfig(steps=24, photo_share=0.02, offsets=False, **settings)
+        made = train_jointly(person, FrameSet(clips=(photo, clip)), config)
+        return made.avatar.canonical.colors
+
+    red = (1.0, 0.0, 0.0)
+    plain = learned(None)
+    redder = (learned(red) - plain) @ torch.tensor([1.0, -0.5, -0.5])
+    joints = main_joints(person)
+    head, feet = (joints == JOINT_IDS[name] for name in ("head", "left_foot"))
+    assert float(redder[head].mean()) > 0.01
+    assert float(redder[feet].abs().mean()) < 0.1 * float(redder[head].mean())
+    assert torch.equal(learned(red, face_patch=False), plain)
+
+
+def test_a_face_that_is_elsewhere_is_left_out(person, small):
+    photo, frames = small.clips
+    whole = shown(person, person.photo_params, frames.pictures[0].camera)
+    face = enlarged_face(person, whole, color=(0.5, 0.5, 0.5))
+
+    def lesson(face):
+        clip = clip_of(person, one_frame(person.photo_params), [replace(whole, face=face)])
+        frames = FrameSet(clips=(photo, clip))
+        return gather_frames(person, frames, with_seams=False, threads=1)[1]
+
+    away = replace(face, camera=replace(face.camera, center_px=(-900.0, -900.0)))
+    assert lesson(away).patch is None
+    assert not lesson(face).patch.is_photo
+    assert lesson(face).patch.picture.camera.focal_px == 2 * whole.camera.focal_px

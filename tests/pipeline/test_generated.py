@@ -22,7 +22,7 @@ from persona.pipeline.generators import (
     parse_generators,
 )
 from persona.pipeline.refined import RefineJointly
-from persona.records.frame_labels import FrameLabels
+from persona.records.frame_labels import EnlargedFace, FrameLabels
 from persona.records.observation import Part
 from persona.synthesis.diffusion.mimicmotion import MimicMotion
 from persona.synthesis.diffusion.settings import MimicMotionSettings, for_memory
@@ -50,7 +50,10 @@ class Film:
 
 
 def seeing(where, normal=None):
-    """Stand in for eyes, which see nobody in the noise that random weights make."""
+    """Stand in for eyes, which see nobody in the noise that random weights make.
+
+    Who sees normals also sees a face: all that the person's mask encloses.
+    """
 
     @contextmanager
     def labels():
@@ -60,12 +63,17 @@ def seeing(where, normal=None):
                 return None
             marks = torch.zeros(33, 2)
             rows, columns = mask.nonzero().float().mean(0)
+            top, left = mask.nonzero()[0].tolist()
+            large = picture[top : top + 40, left : left + 30]
+            large = large.repeat_interleave(2, 0).repeat_interleave(2, 1)
+            face = EnlargedFace(left=left, top=top, scale=2, image_8=large)
             marks[:] = torch.stack([columns, rows])
             return FrameLabels(
                 mask=mask.float(),
                 parts=(mask * int(Part.UPPER)).to(torch.uint8),
                 body=marks,
                 normal=None if normal is None else mask[..., None] * torch.tensor(normal),
+                face=None if normal is None else face,
             )
 
         yield label
@@ -126,6 +134,9 @@ def test_frames_come_back_labelled_and_judged(frames, counting, monkeypatch):
     for picture in looked(sitter_of(counting)).clips[0].pictures:
         shown = picture.normal[picture.mask > 0.5]
         torch.testing.assert_close(shown, torch.tensor(towards).expand_as(shown), atol=4e-3, rtol=0)
+        near = picture.face
+        assert near.camera.focal_px == 2 * picture.camera.focal_px
+        assert torch.equal(near.mask_8[::2, ::2] > 127, near.mask_8[1::2, 1::2] > 127)
 
 
 def test_frames_that_show_nobody_or_another_pose_are_left_out(frames, counting):
@@ -289,13 +300,23 @@ def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_pat
         whole(name)
     assert fingerprint(made("models+geometry").key) != fingerprint(made("models").key)
     looked = made("models")
-    assert looked.labels.marigold is None
     with pytest.raises(InputError, match="nobody makes any"):
         by_diffusion(("physics",), DiffusionOptions(labels="models"))
     assert by_diffusion(("physics",), DiffusionOptions()) is None
-    assert looked.labels.sam2 == tmp_path / "sam2.1-hiera-large"
-    assert looked.labels.vitpose == tmp_path / "vitpose-plus-huge"
+    assert looked.labels.folders == {
+        "sam2": tmp_path / "sam2.1-hiera-large",
+        "vitpose": tmp_path / "vitpose-plus-huge",
+    }
     assert fingerprint(looked.key) != fingerprint(plain.key)
+    own = {"sam2": tmp_path / "vitpose-plus-huge"}
+    options = DiffusionOptions(device="cpu", labels="models", label_folders=own)
+    mine = by_diffusion(("wan-animate",), options)
+    assert mine.labels.folders["sam2"] == own["sam2"]
+    with pytest.raises(InputError, match="does not use it") as caught:
+        by_diffusion(("wan-animate",), replace(options, labels="vitpose"))
+    assert "--labels vitpose+sam2" in caught.value.fix
+    with pytest.raises(InputError, match="were both asked"):
+        made("models+sapiens2")
 
 
 def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from persona.avatar.rates import at_rest
 from persona.core.errors import InputError
 from persona.geometry.cameras import photo_camera
 from persona.records.body_params import rest_params
-from persona.records.frame_set import Clip, FrameSet, picture_from
+from persona.records.frame_set import MAX_PICTURES, Clip, FrameSet, picture_from
 from persona.records.motion import Motion
 from persona.records.nodes import Nodes
 from persona.records.storage import load_record, save_record
@@ -50,7 +50,11 @@ def test_eight_bits_come_back_as_they_went_in():
 def test_a_set_is_saved_and_loaded(nodes, tmp_path):
     whole = FrameSet(
         clips=(
-            clip(pictures=(picture(),), offsets=torch.rand(3, 4, 3), noise=torch.rand(3, 4)),
+            clip(
+                pictures=(replace(picture(), face=picture()),),
+                offsets=torch.rand(3, 4, 3),
+                noise=torch.rand(3, 4),
+            ),
             clip(1, offsets=torch.rand(1, 4, 3), held_out=True),
         ),
         nodes=nodes,
@@ -58,8 +62,20 @@ def test_a_set_is_saved_and_loaded(nodes, tmp_path):
     save_record(tmp_path / "frames", whole)
     back = load_record(tmp_path / "frames", FrameSet)
     assert torch.equal(back.clips[0].pictures[0].image_8, whole.clips[0].pictures[0].image_8)
+    face = back.clips[0].pictures[0].face
+    assert torch.equal(face.image_8, whole.clips[0].pictures[0].face.image_8)
     assert back.held_out[0].frame_count == 1
     assert back.predictable_share == whole.predictable_share
+
+
+@pytest.mark.slow
+def test_as_many_pictures_as_a_set_may_hold_are_read_back(tmp_path):
+    maps = {"normal": torch.zeros(12, 8, 3), "depth": torch.ones(12, 8), "parts": torch.ones(12, 8)}
+    full = replace(picture(**maps), face=picture())
+    whole = FrameSet(clips=(clip(pictures=(full,) * MAX_PICTURES),))
+    save_record(tmp_path / "frames", whole)
+    back = load_record(tmp_path / "frames", FrameSet)
+    assert len(back.clips[0].pictures) == MAX_PICTURES
 
 
 def test_an_empty_mask_and_a_wrong_camera_are_refused():

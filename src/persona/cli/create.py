@@ -40,9 +40,10 @@ class Args:
     training then learns from; need weights (wan-animate's allow any use) and a graphics card.
     physics+wan-animate: both. none: clothes follow
     the skin, a minute sooner. Left out, it is physics, but none for drafts."""
-    labels: Literal["embedded", "models", "models+geometry"] = "embedded"
+    labels: Annotated[str, tyro.conf.arg(metavar="NAME[+NAME]")] = "embedded"
     """Who looks at pictures by diffusion: embedded needs no weights; models takes SAM 2's masks and
-    ViTPose's joints, models+geometry normals and depth as well (persona weights list)."""
+    ViTPose's joints, models+geometry normals and depth as well, models+geometry+vitmatte+swin2sr
+    soft edges and larger faces, too; `persona generate --help` has all names."""
     refine: Annotated[int, tyro.conf.arg(metavar="STEPS")] = 0
     """Steps of joint training on the photo and the generator's pictures, 600 for example. Those of
     physics know nothing new of the person: it is for generators that do, which have 600."""

@@ -46,19 +46,14 @@ class Args:
     """Your own folder or file of MimicMotion 1.1."""
     wan: Path | None = None
     """Your own folder of Wan-Animate."""
-    labels: Literal["embedded", "models", "models+geometry"] = "embedded"
-    """Who looks at the frames: embedded needs no weights; models takes SAM 2's masks and ViTPose's
-    joints (sam2.1-hiera-large and vitpose-plus-huge of persona weights list); models+geometry
-    Marigold's normals and Depth Anything's depth as well (marigold-normals-v0-1,
-    depth-anything-v2-metric-indoor-small), for avatars to learn from."""
-    sam2: Path | None = None
-    """Your own folder of SAM 2."""
-    vitpose: Path | None = None
-    """Your own folder of ViTPose."""
-    marigold: Path | None = None
-    """Your own folder of Marigold."""
-    depth: Path | None = None
-    """Your own folder of Depth Anything."""
+    labels: Annotated[str, tyro.conf.arg(metavar="NAME[+NAME]")] = "embedded"
+    """Who looks at the frames. embedded needs no weights; models is sam2+vitpose, for masks and
+    joints; geometry is marigold+depth-anything, for normals and depth; sapiens2 is sapiens2-pose+
+    sapiens2-parts+sapiens2-normals. Single ones may be named, too: depth-pro in place of
+    depth-anything, vitmatte or sapiens2-matting for soft edges, swin2sr for larger faces. Each is
+    read from weights that `persona weights list` names, with what their terms allow."""
+    label_folders: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=FOLDER")] = ()
+    """Your own folders of label models, for example sam2=/weights/sam2."""
 
 
 def run(args: Args) -> int:
@@ -67,6 +62,7 @@ def run(args: Args) -> int:
     from persona.body import load_body
     from persona.core.device import device_of_process
     from persona.fitting.stage import FitBody
+    from persona.perception.models.choice import parse_folders
     from persona.pipeline.create import outfit_of
     from persona.pipeline.generate import generate
     from persona.pipeline.generators import DiffusionOptions, frame_generator, parse_generators
@@ -86,10 +82,7 @@ def run(args: Args) -> int:
         checkpoint=args.checkpoint,
         wan_folder=args.wan,
         labels=args.labels,
-        sam2=args.sam2,
-        vitpose=args.vitpose,
-        marigold=args.marigold,
-        depth=args.depth,
+        label_folders=parse_folders(args.label_folders),
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

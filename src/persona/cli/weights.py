@@ -73,7 +73,8 @@ def _one(args: Args, name: str) -> None:
 
 def _list() -> None:
     from persona.core.errors import MissingPartError
-    from persona.core.weights import ENTRIES, weights_path
+    from persona.core.weights import weights_path
+    from persona.core.weights_table import ENTRIES
 
     for known in ENTRIES.values():
         try:

@@ -1,155 +1,23 @@
-"""Weights of models that do not ship with persona: what there is, under which terms, and where."""
+"""Find, check and describe weights of models that do not ship with persona."""
 
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 from persona.core.config import read_json
 from persona.core.errors import FileFormatError, InputError, MissingPartError
+from persona.core.weights_table import ENTRIES, WeightEntry
 
 FOLDER_VARIABLE: Final = "PERSONA_WEIGHTS"
 """Environment variable that names the folder of all weights."""
 MANIFEST: Final = "manifest.json"
 """Beside fetched files: name -> size and SHA-256, as their publisher states them."""
-HUB: Final = "https://huggingface.co"
-"""Where all entries are published."""
 MAX_MANIFEST_BYTES: Final = 4 << 20
 _BLOCK: Final = 8 << 20
-
-_SVD_TERMS: Final = "Stability AI Community License"
-_SVD_ALLOWS: Final = (
-    "research, and commercial use below 1 M USD of yearly revenue after registering; its page must "
-    "be agreed to, then set HF_TOKEN"
-)
-
-_ANY_USE: Final = "any use, with its notice"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightEntry:
-    """One set of weights."""
-
-    name: str
-    """What people type."""
-    repository: str
-    """Owner and name at the hub."""
-    patterns: tuple[str, ...]
-    """Which of its files are needed."""
-    needed: tuple[str, ...]
-    """Files without which a local folder is not taken."""
-    gigabytes: float
-    """About how much is fetched [GB]; the exact sizes are the publisher's."""
-    license: str
-    """Terms of the weights."""
-    allows: str
-    """What the terms allow, in a sentence; no legal advice."""
-    purpose: str
-    """What they are for."""
-
-    @property
-    def address(self) -> str:
-        """Their page."""
-        return f"{HUB}/{self.repository}"
-
-
-ENTRIES: Final[dict[str, WeightEntry]] = {
-    entry.name: entry
-    for entry in (
-        WeightEntry(
-            name="svd-xt-1.1",
-            repository="stabilityai/stable-video-diffusion-img2vid-xt-1-1",
-            patterns=(
-                *("unet/config.json", "vae/config.json", "image_encoder/config.json"),
-                *("scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json"),
-                *("vae/*.fp16.safetensors", "image_encoder/*.fp16.safetensors"),
-            ),
-            needed=("unet/config.json", "vae/config.json", "image_encoder/config.json"),
-            gigabytes=1.5,
-            license=_SVD_TERMS,
-            allows=_SVD_ALLOWS,
-            purpose="picture encoder, decoder and settings that MimicMotion stands on",
-        ),
-        WeightEntry(
-            name="mimicmotion-1.1",
-            repository="tencent/MimicMotion",
-            patterns=("MimicMotion_1-1.pth",),
-            needed=("MimicMotion_1-1.pth",),
-            gigabytes=3.1,
-            license="Apache-2.0, trained from SVD-XT 1.1, whose terms go with it",
-            allows=_SVD_ALLOWS,
-            purpose="a person in a photo moves (--generator mimicmotion)",
-        ),
-        WeightEntry(
-            name="wan2.2-animate-14b",
-            repository="Wan-AI/Wan2.2-Animate-14B-Diffusers",
-            patterns=(
-                *("transformer/*", "vae/*", "text_encoder/*", "tokenizer/*"),
-                *("image_encoder/*", "image_processor/*", "scheduler/*", "model_index.json"),
-            ),
-            needed=tuple(
-                f"{part}/config.json"
-                for part in ("transformer", "vae", "text_encoder", "image_encoder")
-            ),
-            gigabytes=48.0,
-            license="Apache-2.0",
-            allows=f"{_ANY_USE}: the choice where terms must be clean",
-            purpose="a person in a photo moves (--generator wan-animate)",
-        ),
-        WeightEntry(
-            name="sam2.1-hiera-large",
-            repository="facebook/sam2.1-hiera-large",
-            patterns=("config.json", "model.safetensors"),
-            needed=("config.json", "model.safetensors"),
-            gigabytes=0.9,
-            license="Apache-2.0",
-            allows=_ANY_USE,
-            purpose="masks of generated frames (--labels models)",
-        ),
-        WeightEntry(
-            name="vitpose-plus-huge",
-            repository="usyd-community/vitpose-plus-huge",
-            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
-            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
-            gigabytes=3.6,
-            license="Apache-2.0",
-            allows=_ANY_USE,
-            purpose="joints of generated frames (--labels models)",
-        ),
-        WeightEntry(
-            name="marigold-normals-v0-1",
-            repository="prs-eth/marigold-normals-v0-1",
-            patterns=(
-                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
-                *("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"),
-                *("vae/diffusion_pytorch_model.safetensors", "scheduler/*.json", "tokenizer/*"),
-                "model_index.json",
-            ),
-            needed=(
-                "model_index.json",
-                *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
-            ),
-            gigabytes=5.2,
-            license="Apache-2.0 by its page; trained from Stable Diffusion 2 (Open RAIL++-M)",
-            allows="use within the limits of Open RAIL++-M",
-            purpose="normals of generated frames (--labels models+geometry)",
-        ),
-        WeightEntry(
-            name="depth-anything-v2-metric-indoor-small",
-            repository="depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
-            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
-            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
-            gigabytes=0.1,
-            license="Apache-2.0, as its authors state for their small models",
-            allows=_ANY_USE,
-            purpose="depth of generated frames (--labels models+geometry)",
-        ),
-    )
-}
-"""Every set of weights by name."""
 
 
 def entry(name: str) -> WeightEntry:
@@ -196,6 +64,34 @@ def weights_path(name: str, given: Path | None = None) -> Path:
             f" or set {FOLDER_VARIABLE} to a folder that holds yours in {name}/",
         )
     return folder
+
+
+def weights_paths(wanted: Mapping[str, Path | None]) -> dict[str, Path]:
+    """Find the folders of several sets; see `weights_path`.
+
+    Args:
+        wanted: Names -> the user's own folders.
+
+    Raises:
+        MissingPartError: Some are not there; the message holds one command that gets them all.
+    """
+    found: dict[str, Path] = {}
+    missing: dict[str, MissingPartError] = {}
+    for name, given in wanted.items():
+        try:
+            found[name] = weights_path(name, given)
+        except MissingPartError as error:
+            missing[name] = error
+    if len(missing) > 1:
+        size = sum(entry(name).gigabytes for name in missing)
+        raise MissingPartError(
+            f"{len(missing)} sets of weights are not here: {', '.join(missing)}",
+            why="nothing is fetched unasked; `persona weights list` has the terms of each",
+            fix=f"persona weights fetch {' '.join(missing)}   (about {size:g} GB)",
+        )
+    for error in missing.values():
+        raise error
+    return found
 
 
 def matching(wanted: WeightEntry, names: list[str]) -> list[str]:

@@ -12,10 +12,8 @@ from urllib.parse import quote
 from persona.core.atomic import PARTIAL_PREFIX, write_text
 from persona.core.errors import BackendError, FileFormatError, InputError
 from persona.core.weights import (
-    HUB,
     MANIFEST,
     MAX_MANIFEST_BYTES,
-    WeightEntry,
     check_file,
     entry,
     manifest_text,
@@ -23,6 +21,7 @@ from persona.core.weights import (
     sha256_of,
     weights_folder,
 )
+from persona.core.weights_table import HUB, WeightEntry
 
 TOKEN_VARIABLE: Final = "HF_TOKEN"
 """Environment variable with the user's token, for weights whose terms must be agreed to."""

@@ -19,6 +19,7 @@ from persona.optimization.cloth_lessons import cloth_lessons, frames_nodes
 from persona.optimization.joint_frames import CHANNELS, gather_frames, missing_channels
 from persona.optimization.joint_model import Freedom, JointModel
 from persona.optimization.joint_objective import (
+    GENERATED_PATCH_TERMS,
     GENERATED_TERMS,
     KNOWN_EVERY,
     PATCH_TERMS,
@@ -70,7 +71,7 @@ class JointConfig:
     perceptual: bool = True
     """Whether pictures are also compared as people see them."""
     face_patch: bool = True
-    """Whether the face is looked at again, as large as the photo has it."""
+    """Whether the face is looked at again, as large as the photo has it or frames enlarged it."""
     undo_drift: bool = True
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
@@ -233,7 +234,8 @@ class _Training:
         loss, residuals = evaluate_terms(terms, state, step, frame=lesson.name)
         if config.face_patch and lesson.patch is not None and step % PATCH_EVERY == 0:
             near = model.look_at_patch(lesson.patch, row, threads=self.threads)
-            more, others = evaluate_terms(PATCH_TERMS, near, step, frame="the photo's face")
+            asked = PATCH_TERMS if lesson.is_photo else GENERATED_PATCH_TERMS
+            more, others = evaluate_terms(asked, near, step, frame=f"the face of {lesson.name}")
             loss, residuals = loss + PATCH_EVERY * more, {**residuals, **others}
         decay = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / config.steps)) / 2
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):

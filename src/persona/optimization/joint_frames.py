@@ -64,7 +64,7 @@ class Frame:
     eyes: Bool[Tensor, "h w"] | None = None
     """Where the body's eyes show."""
     patch: "Frame | None" = None
-    """The face again, larger; the photo's alone."""
+    """The face again, larger."""
 
     @property
     def comparable(self) -> bool:
@@ -192,7 +192,18 @@ def _generated_frame(avatar: Avatar, clip: Clip, picture: Picture, threads: int)
     if picture.parts is not None:
         # The naked body does not know of sleeves that hang over a hand.
         hands &= picture.parts == int(Part.SKIN)
-    return replace(frame, hands=hands, eyes=_body_shows(avatar, frame, EYES, threads))
+    eyes = _body_shows(avatar, frame, EYES, threads)
+    return replace(frame, hands=hands, eyes=eyes, patch=_face(avatar, clip, picture))
+
+
+def _face(avatar: Avatar, clip: Clip, picture: Picture) -> Frame | None:
+    """Give the enlarged face; None without one, or where the avatar's is elsewhere."""
+    near = picture.face
+    if near is None:
+        return None
+    with torch.no_grad():
+        means = avatar.pose(clip.motion.params.frame(near.frame)).means
+    return _frame(avatar, clip, near) if bool(_within(near.camera, means).any()) else None
 
 
 def _body_shows(
@@ -238,15 +249,14 @@ def _window(
     Raises:
         InputError: The avatar is not in the picture.
     """
-    pixels, depth = camera.project(means)
-    pixels = pixels[depth > 0]
-    size = pixels.new_tensor([camera.width, camera.height])
-    if not bool(((pixels > 0) & (pixels < size)).all(1).any()):
+    if not bool(_within(camera, means).any()):
         raise InputError(
             f"the avatar is not in the picture of {name}",
             why="its camera looks past where the motion puts the person, or stands before them",
             fix="give the camera that the picture was taken or generated with, in world axes",
         )
+    pixels, depth = camera.project(means)
+    pixels = pixels[depth > 0]
     rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
     spans = []
     for seen, drawn, size in (
@@ -259,6 +269,13 @@ def _window(
         spans.append(_span(low, high, size))
     (left, width), (top, height) = spans
     return left, top, width, height
+
+
+def _within(camera: Camera, means: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+    """Tell which centres are in the picture."""
+    pixels, depth = camera.project(means)
+    size = pixels.new_tensor([camera.width, camera.height])
+    return (depth > 0) & ((pixels > 0) & (pixels < size)).all(1)
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:

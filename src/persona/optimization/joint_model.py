@@ -148,18 +148,16 @@ class JointModel(nn.Module):
         )
 
     def look_at_patch(self, frame: Frame, row: int, *, threads: int) -> JointState:
-        """Draw the face's patch, once more with its texture frozen: the shape must explain it."""
+        """Draw the face's patch; the photo's with frozen texture, too: shape must explain it."""
         flesh, bones = self._bent_once(frame, row)
         paint = self._paint(frame)
         cloud = self._pose(flesh, bones, None, paint, threads)
         camera = frame.picture.camera
-        frozen = render(
-            replace(cloud, colors=paint.detach()),
-            camera,
-            extra_features=self.aux.detach(),
-            maps=False,
-            threads=threads,
-        )
+        frozen = None
+        if frame.is_photo:
+            still = replace(cloud, colors=paint.detach())
+            aux = self.aux.detach()
+            frozen = render(still, camera, extra_features=aux, maps=False, threads=threads)
         bare = replace(cloud, means=cloud.means.detach(), covariances=cloud.covariances.detach())
         return JointState(
             plain=render(cloud, camera, extra_features=self._kinds.labels, threads=threads),

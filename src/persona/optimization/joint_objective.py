@@ -358,12 +358,16 @@ PATCH_TERMS: Final[tuple[Term[JointState], ...]] = (
         name="face_mask",
         weight=0.1,
         unit="coverage",
-        because="cheek and chin end where the photo says",
+        because="cheek and chin end where the picture says",
         residual=_of_branch(_mask, "plain"),
     ),
     *_geometry(0.1, "plain", "_face"),
 )
 """What the face's patch asks for, beside what the whole photo does."""
+GENERATED_PATCH_TERMS: Final = tuple(
+    term for term in PATCH_TERMS if term.name in ("face_image", "face_mask")
+)
+"""The same of a generated frame's enlarged face, which METHOD.md D does not have."""
 
 
 def with_perception(

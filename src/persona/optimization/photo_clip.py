@@ -11,17 +11,13 @@ from persona.optimization.joint_frames import HEAD_JOINTS, main_joints
 from persona.optimization.offsets import one_frame
 from persona.optimization.view import WorkingView, extend_edges, working_view
 from persona.records.body_fit import BodyFit
-from persona.records.frame_set import PHOTO, Clip, Picture, picture_from
+from persona.records.frame_set import FACE_PX, FACE_ROOM, PHOTO, Clip, Picture, picture_from
 from persona.records.motion import Motion
 from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
 
 EDGE_INSET_PX: Final = 2
 """Pixels at the photo's rim whose colours are replaced: they mix person and background."""
-FACE_PX: Final = 256
-"""Rows of the face's patch; METHOD.md A."""
-FACE_ROOM: Final = 0.15
-"""Free space around the face, share of its height."""
 LEAST_GAIN: Final = 1.2
 """How much larger the patch must show the face than the whole picture does, to be worth it [-]."""
 

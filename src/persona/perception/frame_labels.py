@@ -1,6 +1,6 @@
 """Label pictures of one person, which a generator made: quicker than a photo, never refusing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from persona.perception.detectors import Detectors, Picture, Sighting
+from persona.perception.detectors import Detectors, Picture, Plane, Sighting
 from persona.perception.keypoints import first_look, whole_picture
 from persona.perception.matting import person_mask
 from persona.perception.parts import label_parts
@@ -54,14 +54,35 @@ def look(pixels: Picture, detectors: Detectors) -> Sighting | None:
     return first_look(pixels, detectors, thorough=False) if found is None else found
 
 
-def frame_labels(pixels: Picture, found: Sighting) -> FrameLabels | None:
-    """Refine the mask of a sighting and tell its parts; None where next to nothing is covered."""
+def frame_labels(
+    pixels: Picture,
+    found: Sighting,
+    *,
+    edges: Callable[[Picture, Plane], Plane] | None = None,
+    parts: Callable[[Picture, np.ndarray], np.ndarray] | None = None,
+) -> FrameLabels | None:
+    """Refine the mask of a sighting and tell its parts; None where next to nothing is covered.
+
+    Args:
+        pixels: The whole picture.
+        found: The person.
+        edges: Picture, mask -> mask with better edges, after our own refinement.
+        parts: Picture, parts -> better parts, likewise.
+    """
     mask = person_mask(pixels, found)
-    if (mask > 0.5).sum() < LEAST_PIXELS:
+    if edges is not None and _shows_somebody(mask):
+        mask = edges(pixels, mask)
+    if not _shows_somebody(mask):
         return None
-    parts = label_parts(pixels, mask, found)
+    labels = label_parts(pixels, mask, found)
+    if parts is not None:
+        labels = parts(pixels, labels)
     return FrameLabels(
         mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
-        parts=torch.from_numpy(parts.astype(np.uint8)),
+        parts=torch.from_numpy(labels.astype(np.uint8)),
         body=torch.from_numpy(found.body.astype(np.float32)),
     )
+
+
+def _shows_somebody(mask: Plane) -> bool:
+    return int((mask > 0.5).sum()) >= LEAST_PIXELS

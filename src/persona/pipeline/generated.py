@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -15,8 +15,11 @@ from persona.animation.grounding import ground_motion
 from persona.avatar.rates import joint_rates
 from persona.body import SmplxBody, body_of
 from persona.core.errors import OptimizationError
+from persona.core.types import Image
 from persona.fitting.points import pose_landmarks
+from persona.geometry.cameras import Camera
 from persona.perception.frame_labels import LabelFrame, embedded_labels
+from persona.records.frame_labels import FrameLabels
 from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
 from persona.records.motion import Motion
 from persona.rendering.body_maps import BodyMaps
@@ -209,10 +212,7 @@ class _Labelling:
                 trusts.append(trust)
                 if trust.value >= LEAST_TRUST:
                     camera = self.staged.camera
-                    maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
-                    pictures.append(
-                        picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust.value)
-                    )
+                    pictures.append(_picture(frame, camera, rgb, labels, trust.value))
                     marks = torch.tensor(FOOT_MARKS)
                     feet.append(
                         FeetSight(
@@ -242,3 +242,10 @@ class _Labelling:
                 self.motion.params.frame(frame), joint_offsets=fit.identity.joint_offsets
             )
             return pose_landmarks(self.body, posed), posed.T_posed_rest[list(KNEES), :3, :3]
+
+
+def _picture(frame: int, camera: Camera, rgb: Image, labels: FrameLabels, trust: float) -> Picture:
+    """Put a frame and what was seen in it together."""
+    maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
+    whole = picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust)
+    return whole if labels.face is None else replace(whole, face=labels.face.shown_in(whole))

@@ -1,10 +1,10 @@
 """Generators of frames by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 
@@ -13,12 +13,9 @@ from persona.avatar import Avatar
 from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
-from persona.core.weights import weights_path
-from persona.perception.models.depth_anything import WEIGHTS as DEPTH_WEIGHTS
+from persona.core.weights import weights_path, weights_paths
+from persona.perception.models.choice import EMBEDDED, LABEL_MODELS, parse_labels
 from persona.perception.models.labels import ModelLabels
-from persona.perception.models.marigold import WEIGHTS as MARIGOLD_WEIGHTS
-from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
-from persona.perception.models.vitpose import WEIGHTS as VITPOSE_WEIGHTS
 from persona.pipeline.dressed_motion import SynthesizeFrames
 from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
@@ -44,9 +41,6 @@ NAMES: Final = (PHYSICS, MIMICMOTION, WAN_ANIMATE)
 """Generators that can be asked for, and put together by a plus."""
 
 
-Labels = Literal["embedded", "models", "models+geometry"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class DiffusionOptions:
     """What people decide about generators by diffusion."""
@@ -69,17 +63,10 @@ class DiffusionOptions:
     """Your own folder or file of MimicMotion 1.1; likewise."""
     wan_folder: Path | None = None
     """Your own folder of Wan-Animate; likewise."""
-    labels: Labels = "embedded"
-    """Who looks at the frames: the embedded perception, SAM 2 and ViTPose with it, or Marigold and
-    Depth Anything as well."""
-    sam2: Path | None = None
-    """Your own folder of SAM 2; likewise."""
-    vitpose: Path | None = None
-    """Your own folder of ViTPose; likewise."""
-    marigold: Path | None = None
-    """Your own folder of Marigold; likewise."""
-    depth: Path | None = None
-    """Your own folder of Depth Anything; likewise."""
+    labels: str = EMBEDDED
+    """Who looks at the frames; see `perception.models.choice.parse_labels`."""
+    label_folders: Mapping[str, Path] = field(default_factory=dict)
+    """Your own folders of label models by name; others are the fetched ones."""
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -253,12 +240,13 @@ def by_diffusion(
     """Set up whoever of some generators makes pictures by diffusion; None where nobody does.
 
     Raises:
-        InputError: Labels were chosen, and nobody does.
+        InputError: Labels were chosen, and nobody does; or there are none of that name.
         MissingPartError: Weights are missing; the text has the command that gets them.
     """
     options = options or DiffusionOptions()
+    parse_labels(options.labels)
     made = [SETUPS[name](options) for name in names if name in SETUPS]
-    if not made and options.labels != "embedded":
+    if not made and options.labels != EMBEDDED:
         raise InputError(
             f"frames were to be looked at by {options.labels}, and nobody makes any by diffusion",
             why="what physics makes is known, and needs no labels",
@@ -304,16 +292,19 @@ def film_folder(run: RunFolder) -> Path:
 
 def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
     """Say who looks at the frames, as `DiffusionFrames` takes it."""
-    if options.labels == "embedded":
+    names, own = parse_labels(options.labels), options.label_folders
+    idle = [name for name in own if name not in names]
+    if idle:
+        raise InputError(
+            f"a folder of {idle[0]} was given, and --labels {options.labels} does not use it",
+            why="it would not be read",
+            fix=f"--labels {'+'.join([*names, idle[0]])}, or leave the folder out",
+        )
+    if not names:
         return {}
-    wanted = options.labels == "models+geometry"
-    models = ModelLabels(
-        sam2=weights_path(SAM2_WEIGHTS, options.sam2),
-        vitpose=weights_path(VITPOSE_WEIGHTS, options.vitpose),
-        marigold=weights_path(MARIGOLD_WEIGHTS, options.marigold) if wanted else None,
-        depth=weights_path(DEPTH_WEIGHTS, options.depth) if wanted else None,
-        device=device,
-    )
+    found = weights_paths({LABEL_MODELS[name].weights: own.get(name) for name in names})
+    folders = {name: found[LABEL_MODELS[name].weights] for name in names}
+    models = ModelLabels(folders=folders, device=device)
     return {"labels": models, "labels_key": models.key}
 
 

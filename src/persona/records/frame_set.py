@@ -18,6 +18,10 @@ PHOTO: Final = "photo"
 """Source of the one clip that is no invention."""
 MAX_PICTURES: Final = 2_000
 """Pictures that one set may hold."""
+FACE_PX: Final = 256
+"""Rows of a face's patch, the most that training looks at; METHOD.md A."""
+FACE_ROOM: Final = 0.15
+"""Free space around the face in it, share of its height."""
 NORMAL_STEPS: Final = 127.0
 """A unit normal's component as an 8-bit number."""
 
@@ -49,6 +53,8 @@ class Picture:
     """A `records.observation.Part` for every pixel."""
     trust: float = 1.0
     """How much to believe the picture, in [0, 1]."""
+    face: "Picture | None" = None
+    """The face again, enlarged; of generated pictures alone."""
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)

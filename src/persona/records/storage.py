@@ -39,10 +39,10 @@ MAX_JSON_BYTES: Final = 16 << 20
 """A record's fields without its tensors are far smaller."""
 MAX_TENSOR_BYTES: Final = 4 << 30
 """A studio avatar has about 0.1 GB; ten times its Gaussians still fit."""
-MAX_TENSORS: Final = 4096
-"""Fields of all nested records together stay far below."""
-_MAX_HEADER_BYTES: Final = 1 << 20
-"""4096 tensors with long names fit."""
+MAX_TENSORS: Final = 20_000
+"""A set of 2,000 pictures has nine of each."""
+_MAX_HEADER_BYTES: Final = 4 << 20
+"""So many with long names fit."""
 _MAX_AXES: Final = 8
 """No record has a tensor of more axes."""
 

@@ -165,3 +165,139 @@ def weights(tmp_path):
     processor = transformers.VitPoseImageProcessorPil(size={"height": 64, "width": 48})
     processor.save_pretrained(tmp_path / "vitpose")
     return tmp_path
+
+
+def save_sapiens2(folder, kind, outputs, **head):
+    """Save a Sapiens2 model for pictures of 64 x 48 px, and its processor's settings."""
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.Sapiens2Config(
+        image_size=[64, 48],
+        patch_size=16,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_attention_heads=2,
+        num_first_full_attention_layers=1,
+        num_last_full_attention_layers=0,
+        num_register_tokens=2,
+        num_labels=outputs,
+        head_config=head,
+    )
+    model = getattr(transformers, kind)(config).eval()
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text('{"size": {"height": 64, "width": 48}}')
+    return model
+
+
+def save_sapiens2_pose(folder, outputs=308):
+    head = {"upsample_out_channels": [16, 8], "conv_out_channels": [8]}
+    return save_sapiens2(folder, "Sapiens2ForPoseEstimation", outputs, **head)
+
+
+def save_sapiens2_parts(folder):
+    head = {"upsample_out_channels": [16, 8, 8, 8], "conv_out_channels": [8]}
+    return save_sapiens2(folder, "Sapiens2ForSemanticSegmentation", 29, **head)
+
+
+SHUFFLED = {
+    "use_pixel_shuffle": True,
+    "upsample_out_channels": [16, 8, 8, 8],
+    "upsample_kernel_size": 3,
+    "conv_out_channels": [8],
+    "conv_kernel_size": 3,
+}
+
+
+def save_sapiens2_normals(folder):
+    return save_sapiens2(folder, "Sapiens2ForNormalEstimation", 3, **SHUFFLED)
+
+
+def save_sapiens2_matting(folder):
+    return save_sapiens2(folder, "Sapiens2ForImageMatting", 4, **SHUFFLED)
+
+
+def save_depth_pro(folder):
+    """Save Depth Pro for pictures of 64 px, with the network for its field of view."""
+    import transformers
+
+    torch.manual_seed(0)
+    part = {
+        "model_type": "dinov2",
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 4,
+        "reshape_hidden_states": True,
+        "out_features": ["stage2"],
+    }
+    config = transformers.DepthProConfig(
+        fusion_hidden_size=8,
+        patch_size=16,
+        intermediate_hook_ids=[1, 0],
+        intermediate_feature_dims=[8, 8],
+        scaled_images_ratios=[0.25, 0.5, 1],
+        scaled_images_feature_dims=[8, 8, 8],
+        use_fov_model=True,
+        image_model_config=part,
+        patch_model_config=part,
+        fov_model_config=part,
+    )
+    model = transformers.DepthProForDepthEstimation(config).eval()
+    for name, weight in model.named_parameters():
+        if weight.dim() > 1 and not name.startswith("fov"):
+            torch.nn.init.normal_(weight, std=0.1)
+    # Depth is cut off below none.
+    torch.nn.init.uniform_(model.head.layers[-2].weight, 0.0, 0.1)
+    torch.nn.init.constant_(model.head.layers[-2].bias, 1.0)
+    model.save_pretrained(folder)
+    return model
+
+
+def save_vitmatte(folder):
+    """Save ViTMatte of one block, and its processor."""
+    import transformers
+
+    torch.manual_seed(0)
+    backbone = transformers.VitDetConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=64,
+        num_channels=4,
+        window_size=2,
+        out_features=["stage1"],
+    )
+    config = transformers.VitMatteConfig(
+        backbone_config=backbone,
+        hidden_size=16,
+        convstream_hidden_sizes=[4, 8, 8],
+        fusion_hidden_sizes=[8, 8, 8, 4],
+    )
+    model = transformers.VitMatteForImageMatting(config).eval()
+    model.save_pretrained(folder)
+    transformers.VitMatteImageProcessorPil().save_pretrained(folder)
+    return model
+
+
+def save_swin2sr(folder, upscale=2):
+    """Save Swin2SR of one block, and its processor."""
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.Swin2SRConfig(
+        image_size=16,
+        embed_dim=8,
+        depths=[1],
+        num_heads=[2],
+        window_size=4,
+        mlp_ratio=2.0,
+        upscale=upscale,
+    )
+    model = transformers.Swin2SRForImageSuperResolution(config).eval()
+    model.save_pretrained(folder)
+    transformers.Swin2SRImageProcessorPil().save_pretrained(folder)
+    return model

@@ -1,18 +1,28 @@
 """Masks and joints of models in the frames' labels, on a person whom MediaPipe sees."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from persona.geometry.cameras import Camera
 from persona.perception.detectors import Detectors
-from persona.perception.frame_labels import LabelFrame, embedded_labels, look
-from persona.perception.models.labels import ModelLabels, mask_box, see
+from persona.perception.frame_labels import LabelFrame, embedded_labels, frame_labels, look
+from persona.perception.models.labels import ModelLabels, see
+from persona.perception.models.pictures import mask_box
+from persona.perception.models.sapiens2 import JOINTS
+from persona.perception.models.vitmatte import DOUBT, SURE, trimap
 from persona.records.frame_set import picture_from
 from persona.synthesis.sample.person import draw_sample_person
-from tests.perception.models.conftest import save_depth, save_marigold
+from tests.perception.models.conftest import (
+    save_depth,
+    save_depth_pro,
+    save_marigold,
+    save_sapiens2_normals,
+    save_sapiens2_parts,
+    save_sapiens2_pose,
+    save_swin2sr,
+    save_vitmatte,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +71,12 @@ def replace_mask(masks, mask):
     return masks
 
 
+def labels_of(weights, *names):
+    return ModelLabels(folders={name: weights / name for name in names}, device=torch.device("cpu"))
+
+
 def test_frames_are_labelled_by_the_models_from_their_folders(weights, picture):
-    labels = ModelLabels(
-        sam2=weights / "sam2", vitpose=weights / "vitpose", device=torch.device("cpu")
-    )
+    labels = labels_of(weights, "sam2", "vitpose")
     with labels() as label:
         assert isinstance(label, LabelFrame)
         made = [label(picture), label(picture)]
@@ -77,20 +89,23 @@ def test_frames_are_labelled_by_the_models_from_their_folders(weights, picture):
         assert float((one.body[0] - plain.body[0]).norm()) < 25
         assert one.normal is None
         assert one.depth is None
-    assert replace(labels, sam2=weights).key != labels.key
+        assert one.face is None
+    assert labels_of(weights, "sam2").key != labels.key
 
 
-def test_normals_and_depth_are_given_where_the_person_is(weights, picture):
-    save_marigold(weights / "marigold")
-    save_depth(weights / "depth")
-    labels = ModelLabels(
-        sam2=weights / "sam2",
-        vitpose=weights / "vitpose",
-        marigold=weights / "marigold",
-        depth=weights / "depth",
-        device=torch.device("cpu"),
-    )
-    with labels() as label:
+@pytest.mark.parametrize(
+    ("depth", "save_depth"), [("depth-anything", save_depth), ("depth-pro", save_depth_pro)]
+)
+@pytest.mark.parametrize(
+    ("normals", "save_normals"),
+    [("marigold", save_marigold), ("sapiens2-normals", save_sapiens2_normals)],
+)
+def test_normals_and_depth_are_given_where_the_person_is(
+    depth, save_depth, normals, save_normals, weights, picture
+):
+    save_normals(weights / normals)
+    save_depth(weights / depth)
+    with labels_of(weights, "sam2", normals, depth)() as label:
         made = label(picture)
     lengths, inside = made.normal.norm(dim=-1), made.mask > 0.5
     torch.testing.assert_close(lengths, inside.float())
@@ -101,3 +116,45 @@ def test_normals_and_depth_are_given_where_the_person_is(weights, picture):
     rgb = picture.float() / 255
     shown = picture_from(0, camera, rgb, made.mask, normal=made.normal)
     assert float((shown.normal - made.normal).abs().max()) < 0.01
+
+
+def test_without_sam_2_the_embedded_mask_is_refined(weights, picture):
+    """Random weights say nothing of the person: all that they may change is the border."""
+    save_vitmatte(weights / "vitmatte")
+    save_sapiens2_parts(weights / "sapiens2-parts")
+    save_swin2sr(weights / "swin2sr")
+    with labels_of(weights, "sapiens2-parts", "vitmatte", "swin2sr")() as label:
+        made = label(picture)
+    with embedded_labels() as label:
+        plain = label(picture)
+    changed = (made.mask - plain.mask).abs() > SURE
+    doubt = torch.from_numpy(trimap(plain.mask.numpy()) == DOUBT)
+    assert bool(changed.any())
+    assert not bool((changed & ~doubt).any())
+    assert torch.equal(made.parts > 0, made.mask > 0.5)
+    assert not torch.equal(made.parts, plain.parts)
+    assert torch.equal(made.body, plain.body)
+    rows, columns = (side // 2 for side in made.face.image_8.shape[:2])
+    here = picture[made.face.top :, made.face.left :][:rows, :columns]
+    assert here.shape == (rows, columns, 3)
+    nose = made.body[0] - torch.tensor([made.face.left, made.face.top])
+    assert bool(((nose > 0) & (nose < torch.tensor([columns, rows]))).all())
+
+
+def test_sapiens_moves_body_hands_and_feet_but_no_face(weights, picture):
+    save_sapiens2_pose(weights / "sapiens2-pose")
+    with labels_of(weights, "sapiens2-pose")() as label:
+        made = label(picture)
+    with embedded_labels() as label:
+        plain = label(picture)
+    moved = (made.body - plain.body).norm(dim=1) > 1e-3
+    assert not bool(moved[:11].any())
+    assert bool(moved[list(JOINTS)].any())
+
+
+def test_whose_edges_vanish_is_nobody(picture):
+    pixels = picture.numpy()
+    with Detectors() as detectors:
+        found = look(pixels, detectors)
+    assert frame_labels(pixels, found) is not None
+    assert frame_labels(pixels, found, edges=lambda _, mask: 0 * mask) is None

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from persona.core.errors import FileFormatError, InputError, MissingPartError
-from persona.perception.models.sam2 import DEVIATION, MEAN, Sam2, prepare
+from persona.perception.models.pictures import prepare
+from persona.perception.models.sam2 import Sam2
 
 CPU = torch.device("cpu")
 BOX = (10.0, 20.0, 60.0, 100.0)
@@ -61,15 +62,6 @@ def test_whom_the_model_does_not_see_is_not_there(weights):
 def test_nobody_is_followed_before_the_first_picture(weights):
     with pytest.raises(InputError, match="before the first"):
         Sam2.load(weights / "sam2", device=CPU).follow().next(film(1)[0])
-
-
-def test_pictures_come_in_the_models_size_and_colours():
-    picture = np.zeros((30, 50, 3), np.uint8)
-    picture[..., 1] = 255
-    made = prepare(picture, 16)
-    assert made.shape == (1, 3, 16, 16)
-    wanted = [(v - m) / d for v, m, d in zip((0, 1, 0), MEAN, DEVIATION, strict=True)]
-    torch.testing.assert_close(made[0, :, 7, 7], torch.tensor(wanted))
 
 
 def test_damaged_weights_are_refused(weights):

@@ -63,9 +63,17 @@ def test_only_sure_joints_move_and_hands_and_feet_go_along():
     joints = np.full((17, 2), 500.0)
     scores = np.zeros(17)
     scores[MARKS.index(27)], scores[MARKS.index(0)] = 0.9, 0.9
-    moved = move_joints(body, joints, scores)
+    moved = move_joints(body, joints, scores, marks=MARKS)
     np.testing.assert_allclose(moved[27], 500)
     for mark in (29, 31):
         np.testing.assert_allclose(moved[mark] - moved[27], body[mark] - body[27])
     still = [k for k in range(33) if k not in (27, 29, 31)]
     np.testing.assert_allclose(moved[still], body[still])
+
+
+def test_feet_that_a_model_sees_itself_are_its_own():
+    body = np.arange(66.0).reshape(33, 2)
+    joints, scores = np.array([[500.0, 500], [7, 8], [1, 2]]), np.array([0.9, 0.9, 0.1])
+    moved = move_joints(body, joints, scores, marks=(27, 31, 29))
+    np.testing.assert_allclose(moved[[27, 31]], joints[:2])
+    np.testing.assert_allclose(moved[29] - moved[27], body[29] - body[27])

@@ -4,19 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from persona.core.errors import InputError
 from persona.core.optional import require
 from persona.core.pretrained import read_pretrained
 from persona.perception.detectors import Picture, Plane
+from persona.perception.models.pictures import prepare
 
 WEIGHTS: Final = "sam2.1-hiera-large"
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's colours, which the model was trained on."""
 PERSON: Final = 1
 """Number of the one thing that is followed."""
 CORNERS: Final = (2, 3)
@@ -141,18 +137,3 @@ class Follower:
     @property
     def _side(self) -> int:
         return self._sam2.model.config.image_size
-
-
-def prepare(picture: Picture, side: int) -> Float[Tensor, "1 3 s s"]:
-    """Bring a picture to the model's size and colours, as its own processor does.
-
-    Args:
-        picture: sRGB bytes; its aspect is not kept.
-        side: Rows and columns of the model's pictures [px].
-    """
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-    small = torch.nn.functional.interpolate(
-        pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
-    )
-    told = torch.tensor([MEAN, DEVIATION]).view(2, 1, 3, 1, 1)
-    return (small.float() / 255 - told[0]) / told[1]

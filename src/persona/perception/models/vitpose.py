@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from persona.core.errors import FileFormatError
 from persona.core.optional import require
 from persona.core.pretrained import read_pretrained, read_settings
 from persona.perception.detectors import Picture
+from persona.perception.models.topdown import Box, Joints, find_joints
 
 WEIGHTS: Final = "vitpose-plus-huge"
 MARKS: Final = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
@@ -34,6 +33,8 @@ class VitPose:
     """VitPoseImageProcessorPil, which cuts the box out and reads the maps of heat."""
     device: torch.device
     """Where to compute, in float32."""
+    marks: ClassVar = MARKS
+    """What is found, by MediaPipe Pose index."""
 
     @staticmethod
     def load(folder: Path, *, device: torch.device) -> "VitPose":
@@ -56,26 +57,9 @@ class VitPose:
             )
         return VitPose(model=model.to(device), processor=processor, device=device)
 
-    @torch.no_grad()
-    def __call__(
-        self, picture: Picture, box: tuple[float, float, float, float]
-    ) -> tuple[Float[np.ndarray, "17 2"], Float[np.ndarray, " 17"]]:
-        """Find the joints of whoever fills a box.
-
-        Args:
-            picture: The whole picture.
-            box: Left, top, right, bottom [px].
-
-        Returns:
-            Joints in the order of `MARKS` [px], and how sure each is, about 0 to 1.
-        """
-        left, top, right, bottom = box
-        # Pixel centres lie at half integers here and at integers there.
-        boxes = [[[left - 0.5, top - 0.5, right - left, bottom - top]]]
-        cut = self.processor(picture, boxes=boxes, return_tensors="pt")
+    def __call__(self, picture: Picture, box: Box) -> Joints:
+        """Find the joints of whoever fills a box, in the order of `MARKS`."""
         told = {}
         if self.model.config.backbone_config.num_experts > 1:
             told["dataset_index"] = torch.tensor([COCO], device=self.device)
-        seen = self.model(cut["pixel_values"].to(self.device, torch.float32), **told)
-        found = self.processor.post_process_pose_estimation(seen, boxes=boxes)[0][0]
-        return found["keypoints"].numpy() + 0.5, found["scores"].numpy()
+        return find_joints(self.model, self.processor, picture, box, device=self.device, **told)
