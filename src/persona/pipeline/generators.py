@@ -322,6 +322,6 @@ def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:
         raise InputError(
             "physics was asked for frames of somebody without avatar and outfit",
             why="it moves the clothes of a finished avatar",
-            fix="make the avatar first, as `persona create` does",
+            fix="make the avatar first with `persona create`, then name it by --avatar",
         )
     return sitter.avatar, sitter.outfit
