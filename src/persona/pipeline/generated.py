@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -16,23 +16,26 @@ from persona.avatar.rates import joint_rates
 from persona.body import SmplxBody, body_of
 from persona.core.errors import OptimizationError
 from persona.fitting.points import pose_landmarks
+from persona.geometry.cameras import photo_camera
 from persona.perception.frame_labels import LabelFrame, embedded_labels
+from persona.records.frame_labels import FrameLabels
 from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
 from persona.records.motion import Motion
 from persona.rendering.body_maps import BodyMaps
 from persona.synthesis.diffusion.aapose import face_box
 from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
 from persona.synthesis.diffusion.feet import FOOT_MARKS, KNEES, FeetSight, refit_ankles
-from persona.synthesis.diffusion.skeletons import SkeletonOfPerson
+from persona.synthesis.diffusion.skeletons import SHRUNK, SkeletonOfPerson
 from persona.synthesis.diffusion.staging import Staged, stage_motion, stage_photo
 from persona.synthesis.diffusion.trust import (
     JOINTS,
     LEAST_TRUST,
-    PartColors,
+    PartLooks,
     Trust,
     judge,
-    part_colors,
-    photo_colors,
+    judge_steadiness,
+    part_looks,
+    photo_looks,
     told,
 )
 from persona.synthesis.generator import Sitter
@@ -136,7 +139,7 @@ class DiffusionFrames:
         skeletons, maps = self._skeletons(of_person, sitter, motion, one_more)
         face = face_box(of_person(fit.params)[0].face, self.height, self.width)
         film = self.film(staged.picture, skeletons, face=face, folder=folder, tick=one_more)
-        label = _Labelling(self, sitter, staged, motion, body, maps)
+        label = _Labelling(self, sitter, staged, motion, body, maps, _bulk(sitter, body))
         pictures, feet, notes = label(film[1:], one_more)
         motion = refit_ankles(motion, feet, staged.camera)
         clip = Clip(
@@ -165,6 +168,16 @@ class DiffusionFrames:
         return drawn, maps
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """One frame as seen, and judged by itself."""
+
+    trust: Trust
+    looks: PartLooks
+    picture: Picture
+    feet: FeetSight
+
+
 @dataclass(frozen=True)
 class _Labelling:
     """Looks at frames one after the other, and decides about each."""
@@ -175,16 +188,15 @@ class _Labelling:
     motion: Motion
     body: SmplxBody
     maps: dict[int, BodyMaps]
+    bulk: float
+    """Pixels of the person over pixels of their naked body in the photo."""
 
     def __call__(
         self, film: UInt8[Tensor, "n 3 h w"], tick: Callable[[], None]
     ) -> tuple[list[Picture], list[FeetSight], tuple[str, ...]]:
-        wanted = photo_colors(self.sitter.photo, self.sitter.observation)
-        trusts: list[Trust] = []
+        wanted = photo_looks(self.sitter.photo, self.sitter.observation)
         unseen: list[int] = []
-        pictures: list[Picture] = []
-        feet: list[FeetSight] = []
-        before: PartColors | None = None
+        found: list[_Looked] = []
         with self.frames.labels() as label:
             for frame in range(0, len(film), self.frames.every):
                 pixels = film[frame].permute(1, 2, 0).contiguous()
@@ -192,33 +204,15 @@ class _Labelling:
                 tick()
                 if labels is None:
                     unseen.append(frame)
-                    continue
-                rgb = pixels.float() / 255
-                colors = part_colors(rgb, labels.parts, labels.mask)
-                asked, shins = self._points(frame)
-                trust = judge(
-                    frame,
-                    labels,
-                    colors,
-                    asked_body=self._asked(frame),
-                    asked_joints=self.staged.camera.project(asked[list(JOINTS)])[0],
-                    wanted=wanted,
-                    before=before,
-                )
-                before = colors
-                trusts.append(trust)
-                if trust.value >= LEAST_TRUST:
-                    camera = self.staged.camera
-                    maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
-                    pictures.append(
-                        picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust.value)
-                    )
-                    marks = torch.tensor(FOOT_MARKS)
-                    feet.append(
-                        FeetSight(
-                            frame=frame, asked=asked[marks], shins=shins, seen=labels.body[marks]
-                        )
-                    )
+                else:
+                    found.append(self._look(frame, pixels.float() / 255, labels, wanted))
+        trusts = judge_steadiness([one.trust for one in found], [one.looks for one in found])
+        believed = [
+            (one, trust.value)
+            for one, trust in zip(found, trusts, strict=True)
+            if trust.value >= LEAST_TRUST
+        ]
+        pictures = [replace(one.picture, trust=trust) for one, trust in believed]
         notes = told(trusts, unseen)
         if not pictures:
             raise OptimizationError(
@@ -226,7 +220,35 @@ class _Labelling:
                 why=" ".join(notes[:3]),
                 fix="check the weights, or create without this generator",
             )
-        return pictures, feet, notes
+        return pictures, [one.feet for one, _ in believed], notes
+
+    def _look(
+        self,
+        frame: int,
+        rgb: Float[Tensor, "h w 3"],
+        labels: FrameLabels,
+        wanted: PartLooks,
+    ) -> "_Looked":
+        """Judge one frame by itself."""
+        asked, shins = self._points(frame)
+        looks = part_looks(rgb, labels.parts, labels.mask)
+        marks, camera = torch.tensor(FOOT_MARKS), self.staged.camera
+        trust = judge(
+            frame,
+            labels,
+            looks,
+            asked_body=self._asked(frame),
+            asked_joints=camera.project(asked[list(JOINTS)])[0],
+            wanted=wanted,
+            bulk=self.bulk,
+        )
+        maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
+        return _Looked(
+            trust=trust,
+            looks=looks,
+            picture=picture_from(frame, camera, rgb, labels.mask, **maps),
+            feet=FeetSight(frame=frame, asked=asked[marks], shins=shins, seen=labels.body[marks]),
+        )
 
     def _asked(self, frame: int) -> Tensor:
         """Where the naked body is, in the picture's own size."""
@@ -242,3 +264,12 @@ class _Labelling:
                 self.motion.params.frame(frame), joint_offsets=fit.identity.joint_offsets
             )
             return pose_landmarks(self.body, posed), posed.T_posed_rest[list(KNEES), :3, :3]
+
+
+def _bulk(sitter: Sitter, body: SmplxBody) -> float:
+    """Compare the person of the photo with their naked body, as far as the photo goes."""
+    fit = sitter.fit
+    camera = photo_camera(*fit.image_size, fit.focal_px)
+    _, naked = SkeletonOfPerson(body=body, identity=fit.identity, camera=camera)(fit.params)
+    covered = float((sitter.observation.mask > 0.5).sum()) * SHRUNK**2
+    return max(covered, 1.0) / max(float(naked.mask.sum()), 1.0)
