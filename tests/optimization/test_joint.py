@@ -251,7 +251,7 @@ def test_what_the_photo_shows_is_colored_by_the_photo_alone(person, small):
     changed = (made.canonical.colors != dull.canonical.colors).any(1)
     assert not bool(changed[owned].any())
     assert float(changed[~owned].float().mean()) > 0.5
-    only_photo = replace(QUICK, photo_share=1.0, undo_drift=False)
+    only_photo = replace(QUICK, photo_share=1.0, undo_drift=False, fill=False)
     made = train_jointly(dull, small, only_photo).avatar
     changed = (made.canonical.colors != dull.canonical.colors).any(1)
     assert not bool(changed[~owned].any())
