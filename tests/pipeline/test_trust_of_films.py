@@ -112,7 +112,7 @@ def in_colors(avatar, part, color):
     return replace(avatar, canonical=replace(avatar.canonical, colors=colors))
 
 
-def film_with(counting, planted):
+def film_with(counting, planted, faces=None):
     avatar = counting.avatar
     sitter = sitter_of(counting, avatar)
     film = PerfectFilm(sitter, avatar, planted)
@@ -125,6 +125,7 @@ def film_with(counting, planted):
         every=EVERY,
         draw=lambda _, h, w: np.zeros((3, h, w), np.uint8),
         labels=film.eyes,
+        faces=faces,
     )(sitter)
 
 
@@ -204,3 +205,35 @@ def test_a_flash_is_unsteady_and_its_neighbors_are_not():
     assert "upper has other colours than in the frames beside it" in judged[2].why
     assert judged[2].value < LEAST_TRUST
     assert math.isclose(judge_steadiness(trusts[:1], looks[:1])[0].steadiness, 1.0)
+
+
+class Faces:
+    """Stands in for a model: every face is the photo's, but one."""
+
+    key = "faces"
+
+    def __init__(self, other):
+        self.count, self.other = 0, other
+
+    def __call__(self, photo, observation):
+        return self.compare
+
+    def compare(self, picture, face):
+        self.count += 1
+        return 0.2 if self.count - 1 == self.other // EVERY else 0.95
+
+
+def test_another_face_makes_its_frame_count_least_and_is_named(good, counting):
+    made = film_with(counting, {}, faces=Faces(PLANTED))
+    found = trust_by_frame(made)
+    assert found.pop(PLANTED) == pytest.approx(LEAST_TRUST)
+    assert all(found[frame] == pytest.approx(good[frame], abs=0.02) for frame in found)
+    (note,) = [note for note in made.notes if note.startswith("Frame ")]
+    assert "face is 0.30, it looks like another's" in note
+    assert any(note.startswith("Faces were compared in 6 of 6 frames") for note in made.notes)
+
+
+def test_that_faces_were_not_compared_is_said(counting):
+    notes = " ".join(film_with(counting, {}).notes)
+    assert "No face was compared" in notes
+    assert "persona weights fetch siglip-base-patch16-224" in notes

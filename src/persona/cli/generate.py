@@ -61,6 +61,9 @@ class Args:
     """Your own folder of Marigold."""
     depth: Path | None = None
     """Your own folder of Depth Anything."""
+    faces: Path | None = None
+    """Your own folder of SigLIP, which compares faces with the photo's. Left out, the fetched one
+    is taken (siglip-base-patch16-224); without it no face is compared, and the notes say so."""
 
 
 def run(args: Args) -> int:
@@ -92,6 +95,7 @@ def run(args: Args) -> int:
         vitpose=args.vitpose,
         marigold=args.marigold,
         depth=args.depth,
+        faces=args.faces,
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

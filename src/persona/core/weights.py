@@ -120,6 +120,16 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             purpose="joints of generated frames (--labels models)",
         ),
         WeightEntry(
+            name="siglip-base-patch16-224",
+            repository="google/siglip-base-patch16-224",
+            patterns=("config.json", "preprocessor_config.json", "model.safetensors"),
+            needed=("config.json", "preprocessor_config.json", "model.safetensors"),
+            gigabytes=0.8,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="faces of generated frames are compared with the photo's",
+        ),
+        WeightEntry(
             name="marigold-normals-v0-1",
             repository="prs-eth/marigold-normals-v0-1",
             patterns=(
@@ -196,6 +206,11 @@ def weights_path(name: str, given: Path | None = None) -> Path:
             f" or set {FOLDER_VARIABLE} to a folder that holds yours in {name}/",
         )
     return folder
+
+
+def has_weights(name: str) -> bool:
+    """Whether a set of weights was fetched; see `weights_path`."""
+    return all((weights_folder() / name / file).is_file() for file in entry(name).needed)
 
 
 def matching(wanted: WeightEntry, names: list[str]) -> list[str]:

@@ -64,4 +64,5 @@ def frame_labels(pixels: Picture, found: Sighting) -> FrameLabels | None:
         mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
         parts=torch.from_numpy(parts.astype(np.uint8)),
         body=torch.from_numpy(found.body.astype(np.float32)),
+        face=None if found.face is None else torch.from_numpy(found.face.astype(np.float32)),
     )

@@ -18,9 +18,12 @@ from persona.core.errors import OptimizationError
 from persona.fitting.points import pose_landmarks
 from persona.geometry.cameras import photo_camera
 from persona.perception.frame_labels import LabelFrame, embedded_labels
+from persona.perception.models.face_likeness import WEIGHTS as FACE_WEIGHTS
 from persona.records.frame_labels import FrameLabels
 from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
 from persona.records.motion import Motion
+from persona.records.observation import Observation
+from persona.records.photo import Photo
 from persona.rendering.body_maps import BodyMaps
 from persona.synthesis.diffusion.aapose import face_box
 from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
@@ -70,6 +73,31 @@ class MakeFilm(Protocol):
         ...
 
 
+@runtime_checkable
+class CompareFace(Protocol):
+    """Frame, face mesh -> cosine of its embedding and the photo's."""
+
+    def __call__(
+        self, picture: UInt8[Tensor, "h w 3"], face: Float[Tensor, "478 3"] | None
+    ) -> float | None:
+        """Compare; None where the face cannot be."""
+        ...
+
+
+@runtime_checkable
+class KnowFaces(Protocol):
+    """Photo -> who compares faces with it; `generators.FaceWeights` is one."""
+
+    @property
+    def key(self) -> object:
+        """Which weights."""
+        ...
+
+    def __call__(self, photo: Photo, observation: Observation) -> CompareFace | None:
+        """Get ready; None where the photo's own face does not do."""
+        ...
+
+
 DrawSkeleton = Callable[[DwposeSkeleton, int, int], UInt8[np.ndarray, "3 h w"]]
 """Skeleton, height, width -> picture."""
 
@@ -96,12 +124,15 @@ class DiffusionFrames:
     """Who looks at the frames."""
     labels_key: object = "embedded"
     """What that depends on."""
+    faces: KnowFaces | None = None
+    """Who compares faces; None does without, and says so."""
 
     @property
     def key(self) -> object:
         """Model, motion, which frames are looked at, and by whom."""
         size = (self.width, self.height, self.every)
-        return self.name, self.film.key, self.motion, size, self.labels_key
+        faces = None if self.faces is None else self.faces.key
+        return self.name, self.film.key, self.motion, size, self.labels_key, faces
 
     def steps(self, sitter: Sitter) -> int:
         """Count what the model reports, and frames drawn and labelled."""
@@ -194,7 +225,9 @@ class _Labelling:
     def __call__(
         self, film: UInt8[Tensor, "n 3 h w"], tick: Callable[[], None]
     ) -> tuple[list[Picture], list[FeetSight], tuple[str, ...]]:
-        wanted = photo_looks(self.sitter.photo, self.sitter.observation)
+        sitter, known = self.sitter, self.frames.faces
+        wanted = photo_looks(sitter.photo, sitter.observation)
+        compare = None if known is None else known(sitter.photo, sitter.observation)
         unseen: list[int] = []
         found: list[_Looked] = []
         with self.frames.labels() as label:
@@ -205,7 +238,9 @@ class _Labelling:
                 if labels is None:
                     unseen.append(frame)
                 else:
-                    found.append(self._look(frame, pixels.float() / 255, labels, wanted))
+                    face = None if compare is None else compare(pixels, labels.face)
+                    rgb = pixels.float() / 255
+                    found.append(self._look(frame, rgb, labels, wanted, face))
         trusts = judge_steadiness([one.trust for one in found], [one.looks for one in found])
         believed = [
             (one, trust.value)
@@ -213,7 +248,7 @@ class _Labelling:
             if trust.value >= LEAST_TRUST
         ]
         pictures = [replace(one.picture, trust=trust) for one, trust in believed]
-        notes = told(trusts, unseen)
+        notes = told(trusts, unseen, no_faces=None if compare is not None else _no_faces(known))
         if not pictures:
             raise OptimizationError(
                 f"none of {len(trusts) + len(unseen)} frames by {self.frames.name} can be believed",
@@ -228,6 +263,7 @@ class _Labelling:
         rgb: Float[Tensor, "h w 3"],
         labels: FrameLabels,
         wanted: PartLooks,
+        face: float | None,
     ) -> "_Looked":
         """Judge one frame by itself."""
         asked, shins = self._points(frame)
@@ -241,6 +277,7 @@ class _Labelling:
             asked_joints=camera.project(asked[list(JOINTS)])[0],
             wanted=wanted,
             bulk=self.bulk,
+            face=face,
         )
         maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
         return _Looked(
@@ -264,6 +301,13 @@ class _Labelling:
                 self.motion.params.frame(frame), joint_offsets=fit.identity.joint_offsets
             )
             return pose_landmarks(self.body, posed), posed.T_posed_rest[list(KNEES), :3, :3]
+
+
+def _no_faces(known: KnowFaces | None) -> str:
+    """Say why none was compared."""
+    if known is not None:
+        return "the photo does not show the face well enough"
+    return f"persona weights fetch {FACE_WEIGHTS} gets who can"
 
 
 def _bulk(sitter: Sitter, body: SmplxBody) -> float:

@@ -13,8 +13,10 @@ from persona.avatar import Avatar
 from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
-from persona.core.weights import weights_path
+from persona.core.weights import has_weights, weights_path
 from persona.perception.models.depth_anything import WEIGHTS as DEPTH_WEIGHTS
+from persona.perception.models.face_likeness import WEIGHTS as FACE_WEIGHTS
+from persona.perception.models.face_likeness import FaceLikeness, likeness_to
 from persona.perception.models.labels import ModelLabels
 from persona.perception.models.marigold import WEIGHTS as MARIGOLD_WEIGHTS
 from persona.perception.models.sam2 import WEIGHTS as SAM2_WEIGHTS
@@ -24,7 +26,9 @@ from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
 from persona.records.frame_set import FrameSet, join_frames
 from persona.records.motion import Motion
+from persona.records.observation import Observation
 from persona.records.outfit import Outfit
+from persona.records.photo import Photo
 from persona.synthesis.diffusion.aapose import draw_aapose
 from persona.synthesis.diffusion.settings import (
     MimicMotionSettings,
@@ -80,6 +84,34 @@ class DiffusionOptions:
     """Your own folder of Marigold; likewise."""
     depth: Path | None = None
     """Your own folder of Depth Anything; likewise."""
+    faces: Path | None = None
+    """Your own folder of SigLIP, which compares faces; None takes the fetched one where there is
+    one, and else does without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceWeights:
+    """Compares faces by SigLIP, read when the first film is judged."""
+
+    folder: Path
+    """Its weights."""
+    device: torch.device
+    """Where to compute."""
+
+    @property
+    def key(self) -> object:
+        """Which weights."""
+        return "siglip", self.folder
+
+    def __call__(self, photo: Photo, observation: Observation) -> FaceLikeness | None:
+        """Read the weights; None where the photo's own face does not do.
+
+        Raises:
+            MissingPartError: The extra or a part of the weights is missing.
+            FileFormatError: A part is damaged, or another model's.
+        """
+        shown = (photo.rgb * 255).round().to(torch.uint8)
+        return likeness_to(self.folder, shown, observation.face, device=self.device)
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -168,6 +200,7 @@ def wan_animate_frames(options: DiffusionOptions, motion: Motion | None = None) 
         height=settings.height,
         draw=draw_aapose,
         every=options.every,
+        faces=_faces(options, device),
         **_labels(options, device),
     )
 
@@ -204,6 +237,7 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
         width=settings.width,
         height=settings.height,
         every=options.every,
+        faces=_faces(options, device),
         **_labels(options, device),
     )
 
@@ -315,6 +349,13 @@ def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
         device=device,
     )
     return {"labels": models, "labels_key": models.key}
+
+
+def _faces(options: DiffusionOptions, device: torch.device) -> FaceWeights | None:
+    """Say who compares faces: whoever was named or is here."""
+    if options.faces is None and not has_weights(FACE_WEIGHTS):
+        return None
+    return FaceWeights(folder=weights_path(FACE_WEIGHTS, options.faces), device=device)
 
 
 def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:

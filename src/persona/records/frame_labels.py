@@ -22,3 +22,5 @@ class FrameLabels:
     """Unit normals in the camera's frame, 0 outside the mask; None where nobody looked."""
     depth: Float[Tensor, "h w"] | None = None
     """Along the camera's axis [m], likewise; its scale is a guess."""
+    face: Float[Tensor, "478 3"] | None = None
+    """MediaPipe face mesh: x, y [px] and relative depth; None where no face was seen."""

@@ -41,6 +41,10 @@ SMALLEST_PART: Final = 0.005
 """Parts of a smaller share of the person are not compared."""
 LARGE_PART: Final = 0.08
 """Parts of a larger share can condemn a frame alone."""
+SAME_FACE, OTHER_FACE = 0.85, 0.6
+"""Cosine of embeddings from which on faces are the same, and below which another's. Guesses: no
+published weights were at hand. So that a wrong guess costs no film, a face alone makes a frame
+count least, and does not leave it out."""
 JOINTS: Final = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """MediaPipe's shoulders to ankles."""
 JOINT_NAMES: Final = tuple(
@@ -81,20 +85,23 @@ class Trust:
     """How near the colours are to the photo's: the mean of all parts, or the worst large one."""
     steadiness: float = 1.0
     """How near they are to those of the frames beside it, likewise."""
+    face: float | None = None
+    """How near the face is to the photo's, from `LEAST_TRUST` on; None where none was compared."""
     parts: Mapping[str, float] = field(default_factory=dict)
     """Part -> how near its colours are to the photo's."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Which of the four -> what is worst about it, in words."""
+    """Which of them -> what is worst about it, in words."""
 
     @property
     def value(self) -> float:
-        """The least of the four: a frame is as good as what is worst about it."""
-        return min(self.silhouette, self.pose, self.identity, self.steadiness)
+        """The least of all: a frame is as good as what is worst about it."""
+        return min(self._judged.values())
 
     @property
     def worst(self) -> str:
-        """Which of the four that is; of equals the first, which explains the others."""
-        return min(("silhouette", "pose", "identity", "steadiness"), key=lambda n: getattr(self, n))
+        """Which of them that is; of equals the first, which explains the others."""
+        judged = self._judged
+        return min(judged, key=lambda name: judged[name])
 
     @property
     def why(self) -> str:
@@ -102,6 +109,12 @@ class Trust:
         reason = self.reasons.get(self.worst)
         said = f"{self.worst} is {getattr(self, self.worst):.2f}"
         return f"{said}, {reason}" if reason else said
+
+    @property
+    def _judged(self) -> dict[str, float]:
+        names = ("silhouette", "pose", "identity", "face", "steadiness")
+        known = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 def photo_looks(photo: Photo, observation: Observation) -> PartLooks:
@@ -131,6 +144,7 @@ def judge(
     asked_joints: Float[Tensor, "12 2"],
     wanted: PartLooks,
     bulk: float,
+    face: float | None = None,
 ) -> Trust:
     """Judge one frame by itself; `judge_steadiness` compares frames.
 
@@ -142,6 +156,7 @@ def judge(
         asked_joints: Where its `JOINTS` are [px].
         wanted: Looks of the photo.
         bulk: Pixels of the person over pixels of their naked body in the photo.
+        face: Cosine of the face's embedding and the photo's; None where not both are seen.
     """
     rows = asked_body.any(1).nonzero()[:, 0]
     height = float(rows[-1] - rows[0] + 1) if len(rows) else 1.0
@@ -155,6 +170,7 @@ def judge(
         "silhouette": outline,
         "pose": f"the {JOINT_NAMES[farthest]} is {float(away[farthest]):.0%} of the height "
         "from where it was asked for",
+        "face": "it looks like another's",
         "identity": "no part of the photo is seen"
         if odd is None
         else f"{_called(odd)} has other colours than in the photo",
@@ -164,6 +180,7 @@ def judge(
         silhouette=silhouette,
         pose=_share(float(away.mean()) / POSE_SLACK),
         identity=identity,
+        face=None if face is None else _face_share(face),
         parts={_called(part): value for part, value in known.items()},
         reasons=reasons,
     )
@@ -191,8 +208,16 @@ def judge_steadiness(trusts: Sequence[Trust], looks: Sequence[PartLooks]) -> tup
     return tuple(judged)
 
 
-def told(trusts: Sequence[Trust], unseen: Sequence[int]) -> tuple[str, ...]:
-    """Say in sentences how many frames were believed, and which were not and why."""
+def told(
+    trusts: Sequence[Trust], unseen: Sequence[int], *, no_faces: str | None = None
+) -> tuple[str, ...]:
+    """Say in sentences how many frames were believed, and which were not and why.
+
+    Args:
+        trusts: Frames in their order.
+        unseen: Frames that show nobody.
+        no_faces: Why no face was compared; None where faces were to be.
+    """
     kept = [t for t in trusts if t.value >= LEAST_TRUST]
     count = len(trusts) + len(unseen)
     lines = [f"{len(kept)} of {count} generated frames that were looked at are used."]
@@ -204,6 +229,14 @@ def told(trusts: Sequence[Trust], unseen: Sequence[int]) -> tuple[str, ...]:
     lines += [
         f"Frame {t.frame} counts {t.value:.2f}: {t.why}." for t in kept if t.value < LOW_TRUST
     ]
+    faces = [t.face for t in trusts if t.face is not None]
+    if no_faces is not None:
+        lines.append(f"No face was compared, so that another of like colours passes: {no_faces}.")
+    else:
+        lines.append(
+            f"Faces were compared in {len(faces)} of {len(trusts)} frames"
+            + (f", {sum(faces) / len(faces):.2f} like the photo's." if faces else ".")
+        )
     for part in sorted({name for t in kept for name in t.parts}):
         values = [t.parts[part] for t in kept if part in t.parts]
         lines.append(f"Colours of {part}: {sum(values) / len(values):.2f} like the photo's.")
@@ -251,6 +284,11 @@ def _agreement(found: Tensor, body: Tensor, height: float, bulk: float) -> tuple
         kept: f"the person covers {broader:.2f} times what they do in the photo",
     }
     return inside * close * kept, said[min(inside, close, kept)]
+
+
+def _face_share(cosine: float) -> float:
+    alike = min(max((cosine - OTHER_FACE) / (SAME_FACE - OTHER_FACE), 0.0), 1.0)
+    return LEAST_TRUST + (1 - LEAST_TRUST) * alike
 
 
 def _called(part: Part) -> str:
