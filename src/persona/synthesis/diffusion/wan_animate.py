@@ -18,8 +18,8 @@ from persona.core.optional import require
 from persona.core.pretrained import read_pretrained, read_settings
 from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.progress_file import ProgressFile
+from persona.synthesis.diffusion.refusals import check_pictures
 from persona.synthesis.diffusion.settings import WanAnimateSettings
-from persona.synthesis.diffusion.staging import check_pictures
 from persona.synthesis.diffusion.wan_steps import StepKeeper
 
 EXTRA: Final = "diffusion"
