@@ -110,7 +110,10 @@ class FaceWeights:
             MissingPartError: The extra or a part of the weights is missing.
             FileFormatError: A part is damaged, or another model's.
         """
-        shown = (photo.rgb * 255).round().to(torch.uint8)
+        # On white, as generators show people: the model sees what is around a face.
+        covered = observation.mask[..., None]
+        on_white = (photo.rgb * covered + 1 - covered).clamp(0, 1)
+        shown = (on_white * 255).round().to(torch.uint8)
         return likeness_to(self.folder, shown, observation.face, device=self.device)
 
 
