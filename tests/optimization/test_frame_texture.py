@@ -10,11 +10,15 @@ from persona.optimization.joint import JointConfig, train_jointly
 from persona.optimization.joint_frames import gather_frames
 from persona.optimization.ownership import photo_owns
 from persona.records.frame_set import FrameSet
-from tests.optimization.joint_truth import around, clip_of, moving, patterned, photo_of, shown
-
-
-def recolored(avatar, colors):
-    return replace(avatar, canonical=replace(avatar.canonical, colors=colors))
+from tests.optimization.joint_truth import (
+    around,
+    clip_of,
+    moving,
+    patterned,
+    photo_of,
+    recolored,
+    shown,
+)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from tests.optimization.joint_truth import (
     one_frame,
     patterned,
     photo_of,
+    recolored,
     shown,
 )
 
@@ -41,10 +42,6 @@ NETWORK = OffsetsConfig(
     nodes=60,
 )
 SMALL_PX = 64
-
-
-def recolored(avatar, colors):
-    return replace(avatar, canonical=replace(avatar.canonical, colors=colors))
 
 
 @pytest.fixture(scope="module")
