@@ -30,6 +30,11 @@ def patterned(count: int = 3_000) -> Avatar:
     return replace(plain, canonical=replace(plain.canonical, colors=colors))
 
 
+def recolored(avatar: Avatar, colors: torch.Tensor) -> Avatar:
+    """The same person in other colours."""
+    return replace(avatar, canonical=replace(avatar.canonical, colors=colors))
+
+
 def around(angle: float, *, height: int = HEIGHT) -> Camera:
     """A camera at four metres, turned about the person by an angle [rad]."""
     turned = torch.tensor([torch.tensor(angle).sin(), 0.05, torch.tensor(angle).cos()])

@@ -30,6 +30,7 @@ from tests.optimization.joint_truth import (
     one_frame,
     patterned,
     photo_of,
+    recolored,
     shown,
 )
 
@@ -43,10 +44,6 @@ NETWORK = OffsetsConfig(
     nodes=60,
 )
 SMALL_PX = 64
-
-
-def recolored(avatar, colors):
-    return replace(avatar, canonical=replace(avatar.canonical, colors=colors))
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +250,7 @@ def test_what_the_photo_shows_is_colored_by_the_photo_alone(person, small):
     changed = (made.canonical.colors != dull.canonical.colors).any(1)
     assert not bool(changed[owned].any())
     assert float(changed[~owned].float().mean()) > 0.5
-    only_photo = replace(QUICK, photo_share=1.0, undo_drift=False)
+    only_photo = replace(QUICK, photo_share=1.0, undo_drift=False, fill=False)
     made = train_jointly(dull, small, only_photo).avatar
     changed = (made.canonical.colors != dull.canonical.colors).any(1)
     assert not bool(changed[~owned].any())

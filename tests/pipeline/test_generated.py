@@ -109,6 +109,13 @@ def frames():
     )
 
 
+@pytest.fixture
+def believing(monkeypatch):
+    """Believe poses and outlines of noise."""
+    monkeypatch.setattr("persona.synthesis.diffusion.trust.BULK_RANGE", 100.0)
+    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
+
+
 def sitter_of(counting):
     # What the random weights paint is noise: a photo of mean grey is what it resembles.
     grey = replace(counting.photo, rgb=torch.full_like(counting.photo.rgb, 0.5))
@@ -116,8 +123,8 @@ def sitter_of(counting):
     return Sitter(photo=grey, observation=seen, fit=counting.fit)
 
 
-def test_frames_come_back_labelled_and_judged(frames, counting, monkeypatch):
-    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
+@pytest.mark.usefixtures("believing")
+def test_frames_come_back_labelled_and_judged(frames, counting):
     assert isinstance(frames, FrameGenerator)
     ticks = []
     made = frames(sitter_of(counting), tick=ticks.append)
@@ -157,12 +164,12 @@ def test_frames_that_show_nobody_or_another_pose_are_left_out(frames, counting):
     assert "silhouette is 0.00" in caught.value.why
 
 
+@pytest.mark.usefixtures("believing")
 @pytest.mark.parametrize("normal", [None, (0.0, 0.6, -0.8)])
 def test_an_avatar_is_refined_by_generated_pictures(
     normal, frames, counting, monkeypatch, tmp_path
 ):
     frames = replace(frames, labels=seeing(body_of_skeletons(frames.film), normal))
-    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
     monkeypatch.setattr("persona.synthesis.diffusion.trust.COLOR_SLACK", 10.0)
     seen = counting.observation
     counting.observation = replace(seen, parts=seen.parts * int(Part.UPPER))
@@ -191,12 +198,6 @@ def generated(counting, frames, out, rank=0):
         body_digest="",
         rank=rank,
     )
-
-
-@pytest.fixture
-def believing(monkeypatch):
-    """Believe poses of noise."""
-    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
 
 
 @pytest.mark.usefixtures("believing")
@@ -319,8 +320,8 @@ def test_frames_are_looked_at_by_models_that_were_asked_for(monkeypatch, tmp_pat
         made("models+sapiens2")
 
 
-def test_generators_are_put_together(frames, counting, monkeypatch, tmp_path):
-    monkeypatch.setattr("persona.synthesis.diffusion.trust.POSE_SLACK", 10.0)
+@pytest.mark.usefixtures("believing")
+def test_generators_are_put_together(frames, counting, tmp_path):
     both = Together((frames, replace(frames, name="other")))
     ticks = []
     sitter = sitter_of(counting)

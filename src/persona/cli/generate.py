@@ -1,8 +1,9 @@
-"""Make pictures of the person in a photo in other poses, by video diffusion.
+"""Make pictures of the person in a photo in other poses, by video diffusion or by physics.
 
 Writes a folder with the frames, their masks, parts and trust as one record, and every kept frame as
-PNG; frames that show somebody else or another pose are left out, and it says why. Needs the extra
-diffusion and weights (persona weights list), and a graphics card to be bearable. A run that was
+PNG, white where nobody is; frames that show somebody else or another pose are left out, and it says
+why. Diffusion needs the extra diffusion and weights (persona weights list), and a graphics card to
+be bearable; physics needs a finished avatar, and minutes. A run that was
 stopped goes on where it was when the same command is given again. Several cards, for mimicmotion:
 torchrun --nproc-per-node N -m persona generate ...
 """
@@ -26,11 +27,12 @@ class Args:
     """Folder to write: the frames with their labels, and every picture as PNG."""
     generator: Annotated[str, tyro.conf.arg(metavar="NAME[+NAME]")] = "mimicmotion"
     """mimicmotion, wan-animate (whose weights allow any use), or both; physics moves the clothes of
-    an avatar, and needs --avatar."""
+    an avatar through motions of its own, and needs --avatar."""
     frames: int = 900
-    """How many frames are asked for, at 30 a second; half a minute has all that is done."""
+    """How many frames are asked of diffusion, at 30 a second; half a minute has all that is
+    done."""
     every: int = 4
-    """One frame of so many is labelled and kept."""
+    """One of its frames of so many is labelled and kept."""
     steps: int | None = None
     """Steps of the sampler. Left out, it is 25 for mimicmotion, where 10 are quicker, at noise
     levels chosen for so few; 20 for wan-animate."""
@@ -54,6 +56,9 @@ class Args:
     read from weights that `persona weights list` names, with what their terms allow."""
     label_folders: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=FOLDER")] = ()
     """Your own folders of label models, for example sam2=/weights/sam2."""
+    faces: Path | None = None
+    """Your own folder of SigLIP, which compares faces with the photo's. Left out, the fetched one
+    is taken (siglip-base-patch16-224); without it no face is compared, and the notes say so."""
 
 
 def run(args: Args) -> int:
@@ -83,6 +88,7 @@ def run(args: Args) -> int:
         wan_folder=args.wan,
         labels=args.labels,
         label_folders=parse_folders(args.label_folders),
+        faces=args.faces,
     )
     generator = frame_generator(parse_generators(args.generator), options)
     rank = share_of_process(device_of_process(args.device)).rank

@@ -94,6 +94,11 @@ def weights_paths(wanted: Mapping[str, Path | None]) -> dict[str, Path]:
     return found
 
 
+def has_weights(name: str) -> bool:
+    """Whether a set of weights was fetched; see `weights_path`."""
+    return all((weights_folder() / name / file).is_file() for file in entry(name).needed)
+
+
 def matching(wanted: WeightEntry, names: list[str]) -> list[str]:
     """Pick the files of a repository that are needed; names that leave the folder are refused.
 

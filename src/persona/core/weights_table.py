@@ -118,6 +118,16 @@ ENTRIES: Final[dict[str, WeightEntry]] = {
             purpose="joints of generated frames (--labels models, or vitpose)",
         ),
         WeightEntry(
+            name="siglip-base-patch16-224",
+            repository="google/siglip-base-patch16-224",
+            patterns=_PROCESSED,
+            needed=_PROCESSED,
+            gigabytes=0.8,
+            license="Apache-2.0",
+            allows=_ANY_USE,
+            purpose="faces of generated frames are compared with the photo's",
+        ),
+        WeightEntry(
             name="marigold-normals-v0-1",
             repository="prs-eth/marigold-normals-v0-1",
             patterns=(

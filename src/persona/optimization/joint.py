@@ -16,6 +16,7 @@ from persona.core.seeds import Seeds
 from persona.core.threads import one_thread
 from persona.optimization.checkpoint import resume, save_checkpoint
 from persona.optimization.cloth_lessons import cloth_lessons, frames_nodes
+from persona.optimization.frame_texture import average_texture, fill_unseen, told_of_fill
 from persona.optimization.joint_frames import CHANNELS, gather_frames, missing_channels
 from persona.optimization.joint_model import Freedom, JointModel
 from persona.optimization.joint_objective import (
@@ -72,6 +73,8 @@ class JointConfig:
     """Whether pictures are also compared as people see them."""
     face_patch: bool = True
     """Whether the face is looked at again, as large as the photo has it or frames enlarged it."""
+    fill: bool = True
+    """Whether what only frames show begins in their average colour."""
     undo_drift: bool = True
     """Whether what only frames show is brought to the photo's hue, part by part."""
     offsets: bool = True
@@ -200,14 +203,21 @@ class _Training:
             cloth_lessons(avatar, self.frames, config.network, seed=self.seed) if learns else None
         )
         cloth = self.cloth
+        owned = photo_owns(avatar, photo, threads=threads)
+        begun, as_seen, self.filled = avatar, None, ()
+        if config.fill:
+            texture = average_texture(avatar, self.lessons, threads=threads)
+            begun, as_seen = fill_unseen(avatar, texture, owned)
+            self.filled = told_of_fill(texture, owned)
         self.model = JointModel(
-            avatar,
-            photo_owns(avatar, photo, threads=threads),
+            begun,
+            owned,
             nodes=frames_nodes(avatar, self.frames) if cloth is None else cloth.network.nodes,
             network=None if cloth is None else cloth.network,
             base=None if cloth is None else cloth.base,
             frames=len(self.lessons),
             freedom=config.freedom,
+            as_seen=as_seen,
         )
         self.adam, self.rates = _optimizer(self.model, config)
         self.lpips_given = lpips is not None
@@ -275,7 +285,7 @@ class _Training:
             avatar = replace(avatar, cloth=self.cloth.finish())
         check_avatar(avatar)
         trusted = [x for x in self.lessons if x.is_photo or x.picture.trust > 0]
-        notes = missing_channels(trusted)
+        notes = (*self.filled, *missing_channels(trusted))
         if self.config.perceptual and not self.lpips_given:
             notes = (NO_LPIPS, *notes)
         return JointlyTrained(avatar=avatar, history=self.history, notes=notes)

@@ -14,6 +14,7 @@ from persona.avatar.slopes import Moved, slopes_of
 from persona.core.errors import OptimizationError
 from persona.kernels import pose_gaussians
 from persona.optimization.deformer import Deformer
+from persona.optimization.drift import hue_drift
 from persona.optimization.joint_frames import Frame
 from persona.optimization.joint_state import PART_COUNT, JointState, Roughness, Target, target_of
 from persona.optimization.kinds import kinds_of
@@ -28,8 +29,6 @@ HAND_SHARE: Final = 0.1
 """How much slower hands' poses follow than the body's [-]; METHOD.md D."""
 FIRST_HAND: Final = 25
 """Joints from here on are fingers."""
-UNTOLD_CONTRAST: Final = 0.05
-"""Deviation of a part's colours below which their gain cannot be told from an offset [sRGB]."""
 REMEMBERED: Final = 512
 """Frames whose bent body is kept: 165 kB each, and two milliseconds a step."""
 
@@ -65,6 +64,7 @@ class JointModel(nn.Module):
         base: Correctives | None,
         frames: int,
         freedom: Freedom,
+        as_seen: Float[Tensor, "n 3"] | None = None,
     ) -> None:
         super().__init__()
         n, device = avatar.count, avatar.canonical.means.device
@@ -74,7 +74,8 @@ class JointModel(nn.Module):
         self.shift = nn.Parameter(torch.zeros(n, 3, device=device))
         self.growth = nn.Parameter(torch.zeros(n, 1, device=device))
         self.color = nn.Parameter(avatar.canonical.colors.clone())
-        self.aux = nn.Parameter(avatar.canonical.colors.clone())
+        aux = avatar.canonical.colors if as_seen is None else as_seen
+        self.aux = nn.Parameter(aux.clone())
         self.fade = nn.Parameter(torch.zeros(n, device=device), requires_grad=freedom.fades)
         self.turns = nn.Parameter(torch.zeros(frames, 55, 3, device=device))
         self.network = network
@@ -235,23 +236,10 @@ class JointModel(nn.Module):
             )
 
     def _drift(self) -> Float[Tensor, "n 3"]:
-        """Give how far the frames' colours are from what the photo would make of them.
-
-        Where both colours are known, the photo's are a gain and an offset of the frames', part by
-        part and channel by channel: hues drift by either. The gain is drawn towards one, where a
-        part has too little contrast to tell.
-        """
-        share, own = self._of_part
+        """Give how far the frames' colours are from what the photo would make of them."""
+        of_part, own = self._of_part
         with torch.no_grad():
-            aux, color = share.T @ self.aux, share.T @ self.color
-            # Without sums of differences: they would be two passes over all Gaussians more.
-            spread = share.T @ self.aux.square() - aux.square()
-            both = share.T @ (self.aux * self.color) - aux * color
-            gain = (both + UNTOLD_CONTRAST**2) / (spread + UNTOLD_CONTRAST**2)
-            known = (share.sum(0) > 0)[:, None]
-            gain = torch.where(known, gain, 1.0)
-            offset = torch.where(known, color - gain * aux, 0.0)
-            return (own @ (1 - gain)) * self.aux - own @ offset
+            return hue_drift(self.aux, self.color, of_part=of_part, own=own)
 
     def _aux_at_rest(self, frame: Frame) -> Float[Tensor, "n 3"]:
         """Give the frames' colour; beside the photo's own as it would be without their drift."""

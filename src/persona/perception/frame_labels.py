@@ -81,6 +81,7 @@ def frame_labels(
         mask=torch.from_numpy(np.clip(mask, 0, 1).astype(np.float32)),
         parts=torch.from_numpy(labels.astype(np.uint8)),
         body=torch.from_numpy(found.body.astype(np.float32)),
+        face_points=None if found.face is None else torch.from_numpy(found.face.astype(np.float32)),
     )
 
 

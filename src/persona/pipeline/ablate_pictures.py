@@ -100,6 +100,11 @@ TECHNIQUES: Final = (
         change=lambda config: replace(config, perceptual=False),
     ),
     Technique(
+        name="without filling",
+        because="what only frames show begins in their average colour",
+        change=lambda config: replace(config, fill=False),
+    ),
+    Technique(
         name="without undoing drift",
         because="the hue of what only frames show is brought to the photo's",
         change=lambda config: replace(config, undo_drift=False),

@@ -1,18 +1,18 @@
 """Photo to frames, resumable, without an avatar."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
-
-import cv2
 
 from persona.avatar import Avatar
 from persona.core.atomic import replacing_folder
 from persona.core.errors import InputError
 from persona.core.progress import Progress, current
 from persona.core.run_folder import RunFolder
+from persona.images.files import write_png
 from persona.perception.stage import PerceivePhoto
 from persona.pipeline.create import read_photo
 from persona.pipeline.generators import film_folder
@@ -98,9 +98,15 @@ def generate(
 
 
 def write_frames(folder: Path, frames: FrameSet) -> None:
-    """Write the record, and every picture to look at."""
+    """Write the record, and every picture as it is learned from: what is masked out is white."""
     save_record(folder / RECORD, frames)
+    sources = Counter(clip.source for clip in frames.clips)
+    numbers = Counter[str]()
     for clip in frames.clips:
+        numbers[clip.source] += 1
+        # Each clip counts its frames from 0.
+        number = f"_{numbers[clip.source]}" if sources[clip.source] > 1 else ""
         for shown in clip.pictures:
-            name = f"{clip.source}_{shown.frame:05d}_trust{shown.trust:.2f}.png"
-            cv2.imwrite(str(folder / name), shown.image_8.numpy()[..., ::-1])
+            name = f"{clip.source}{number}_{shown.frame:05d}_trust{shown.trust:.2f}.png"
+            covered = shown.mask[..., None]
+            write_png(folder / name, shown.image * covered + 1 - covered)

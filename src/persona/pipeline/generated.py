@@ -17,25 +17,29 @@ from persona.body import SmplxBody, body_of
 from persona.core.errors import OptimizationError
 from persona.core.types import Image
 from persona.fitting.points import pose_landmarks
-from persona.geometry.cameras import Camera
+from persona.geometry.cameras import Camera, photo_camera
 from persona.perception.frame_labels import LabelFrame, embedded_labels
+from persona.perception.models.face_likeness import WEIGHTS as FACE_WEIGHTS
 from persona.records.frame_labels import FrameLabels
 from persona.records.frame_set import Clip, FrameSet, Picture, picture_from
 from persona.records.motion import Motion
+from persona.records.observation import Observation
+from persona.records.photo import Photo
 from persona.rendering.body_maps import BodyMaps
 from persona.synthesis.diffusion.aapose import face_box
 from persona.synthesis.diffusion.dwpose import DwposeSkeleton, draw_dwpose
 from persona.synthesis.diffusion.feet import FOOT_MARKS, KNEES, FeetSight, refit_ankles
-from persona.synthesis.diffusion.skeletons import SkeletonOfPerson
+from persona.synthesis.diffusion.skeletons import SHRUNK, SkeletonOfPerson
 from persona.synthesis.diffusion.staging import Staged, stage_motion, stage_photo
 from persona.synthesis.diffusion.trust import (
     JOINTS,
     LEAST_TRUST,
-    PartColors,
+    PartLooks,
     Trust,
     judge,
-    part_colors,
-    photo_colors,
+    judge_steadiness,
+    part_looks,
+    photo_looks,
     told,
 )
 from persona.synthesis.generator import Sitter
@@ -70,6 +74,31 @@ class MakeFilm(Protocol):
         ...
 
 
+@runtime_checkable
+class CompareFace(Protocol):
+    """Frame, face mesh -> cosine of its embedding and the photo's."""
+
+    def __call__(
+        self, picture: UInt8[Tensor, "h w 3"], face: Float[Tensor, "478 3"] | None
+    ) -> float | None:
+        """Compare; None where the face cannot be."""
+        ...
+
+
+@runtime_checkable
+class KnowFaces(Protocol):
+    """Photo -> who compares faces with it; `generators.FaceWeights` is one."""
+
+    @property
+    def key(self) -> object:
+        """Which weights."""
+        ...
+
+    def __call__(self, photo: Photo, observation: Observation) -> CompareFace | None:
+        """Get ready; None where the photo's own face does not do."""
+        ...
+
+
 DrawSkeleton = Callable[[DwposeSkeleton, int, int], UInt8[np.ndarray, "3 h w"]]
 """Skeleton, height, width -> picture."""
 
@@ -96,12 +125,15 @@ class DiffusionFrames:
     """Who looks at the frames."""
     labels_key: object = "embedded"
     """What that depends on."""
+    faces: KnowFaces | None = None
+    """Who compares faces; None does without, and says so."""
 
     @property
     def key(self) -> object:
         """Model, motion, which frames are looked at, and by whom."""
         size = (self.width, self.height, self.every)
-        return self.name, self.film.key, self.motion, size, self.labels_key
+        faces = None if self.faces is None else self.faces.key
+        return self.name, self.film.key, self.motion, size, self.labels_key, faces
 
     def steps(self, sitter: Sitter) -> int:
         """Count what the model reports, and frames drawn and labelled."""
@@ -139,7 +171,7 @@ class DiffusionFrames:
         skeletons, maps = self._skeletons(of_person, sitter, motion, one_more)
         face = face_box(of_person(fit.params)[0].face, self.height, self.width)
         film = self.film(staged.picture, skeletons, face=face, folder=folder, tick=one_more)
-        label = _Labelling(self, sitter, staged, motion, body, maps)
+        label = _Labelling(self, sitter, staged, motion, body, maps, _bulk(sitter, body))
         pictures, feet, notes = label(film[1:], one_more)
         motion = refit_ankles(motion, feet, staged.camera)
         clip = Clip(
@@ -168,6 +200,16 @@ class DiffusionFrames:
         return drawn, maps
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """One frame as seen, and judged by itself."""
+
+    trust: Trust
+    looks: PartLooks
+    picture: Picture
+    feet: FeetSight
+
+
 @dataclass(frozen=True)
 class _Labelling:
     """Looks at frames one after the other, and decides about each."""
@@ -178,16 +220,17 @@ class _Labelling:
     motion: Motion
     body: SmplxBody
     maps: dict[int, BodyMaps]
+    bulk: float
+    """Pixels of the person over pixels of their naked body in the photo."""
 
     def __call__(
         self, film: UInt8[Tensor, "n 3 h w"], tick: Callable[[], None]
     ) -> tuple[list[Picture], list[FeetSight], tuple[str, ...]]:
-        wanted = photo_colors(self.sitter.photo, self.sitter.observation)
-        trusts: list[Trust] = []
+        sitter, known = self.sitter, self.frames.faces
+        wanted = photo_looks(sitter.photo, sitter.observation)
+        compare = None if known is None else known(sitter.photo, sitter.observation)
         unseen: list[int] = []
-        pictures: list[Picture] = []
-        feet: list[FeetSight] = []
-        before: PartColors | None = None
+        found: list[_Looked] = []
         with self.frames.labels() as label:
             for frame in range(0, len(film), self.frames.every):
                 pixels = film[frame].permute(1, 2, 0).contiguous()
@@ -195,38 +238,54 @@ class _Labelling:
                 tick()
                 if labels is None:
                     unseen.append(frame)
-                    continue
-                rgb = pixels.float() / 255
-                colors = part_colors(rgb, labels.parts, labels.mask)
-                asked, shins = self._points(frame)
-                trust = judge(
-                    frame,
-                    labels,
-                    colors,
-                    asked_body=self._asked(frame),
-                    asked_joints=self.staged.camera.project(asked[list(JOINTS)])[0],
-                    wanted=wanted,
-                    before=before,
-                )
-                before = colors
-                trusts.append(trust)
-                if trust.value >= LEAST_TRUST:
-                    camera = self.staged.camera
-                    pictures.append(_picture(frame, camera, rgb, labels, trust.value))
-                    marks = torch.tensor(FOOT_MARKS)
-                    feet.append(
-                        FeetSight(
-                            frame=frame, asked=asked[marks], shins=shins, seen=labels.body[marks]
-                        )
-                    )
-        notes = told(trusts, unseen)
+                else:
+                    face = None if compare is None else compare(pixels, labels.face_points)
+                    rgb = pixels.float() / 255
+                    found.append(self._look(frame, rgb, labels, wanted, face))
+        trusts = judge_steadiness([one.trust for one in found], [one.looks for one in found])
+        believed = [
+            (one, trust.value)
+            for one, trust in zip(found, trusts, strict=True)
+            if trust.value >= LEAST_TRUST
+        ]
+        pictures = [replace(one.picture, trust=trust) for one, trust in believed]
+        notes = told(trusts, unseen, no_faces=None if compare is not None else _no_faces(known))
         if not pictures:
             raise OptimizationError(
                 f"none of {len(trusts) + len(unseen)} frames by {self.frames.name} can be believed",
                 why=" ".join(notes[:3]),
                 fix="check the weights, or create without this generator",
             )
-        return pictures, feet, notes
+        return pictures, [one.feet for one, _ in believed], notes
+
+    def _look(
+        self,
+        frame: int,
+        rgb: Float[Tensor, "h w 3"],
+        labels: FrameLabels,
+        wanted: PartLooks,
+        face: float | None,
+    ) -> "_Looked":
+        """Judge one frame by itself."""
+        asked, shins = self._points(frame)
+        looks = part_looks(rgb, labels.parts, labels.mask)
+        marks, camera = torch.tensor(FOOT_MARKS), self.staged.camera
+        trust = judge(
+            frame,
+            labels,
+            looks,
+            asked_body=self._asked(frame),
+            asked_joints=camera.project(asked[list(JOINTS)])[0],
+            wanted=wanted,
+            bulk=self.bulk,
+            face=face,
+        )
+        return _Looked(
+            trust=trust,
+            looks=looks,
+            picture=_picture(frame, camera, rgb, labels),
+            feet=FeetSight(frame=frame, asked=asked[marks], shins=shins, seen=labels.body[marks]),
+        )
 
     def _asked(self, frame: int) -> Tensor:
         """Where the naked body is, in the picture's own size."""
@@ -244,8 +303,24 @@ class _Labelling:
             return pose_landmarks(self.body, posed), posed.T_posed_rest[list(KNEES), :3, :3]
 
 
-def _picture(frame: int, camera: Camera, rgb: Image, labels: FrameLabels, trust: float) -> Picture:
+def _picture(frame: int, camera: Camera, rgb: Image, labels: FrameLabels) -> Picture:
     """Put a frame and what was seen in it together."""
     maps = {"depth": labels.depth, "normal": labels.normal, "parts": labels.parts}
-    whole = picture_from(frame, camera, rgb, labels.mask, **maps, trust=trust)
+    whole = picture_from(frame, camera, rgb, labels.mask, **maps)
     return whole if labels.face is None else replace(whole, face=labels.face.shown_in(whole))
+
+
+def _no_faces(known: KnowFaces | None) -> str:
+    """Say why none was compared."""
+    if known is not None:
+        return "the photo does not show the face well enough"
+    return f"persona weights fetch {FACE_WEIGHTS} gets who can"
+
+
+def _bulk(sitter: Sitter, body: SmplxBody) -> float:
+    """Compare the person of the photo with their naked body, as far as the photo goes."""
+    fit = sitter.fit
+    camera = photo_camera(*fit.image_size, fit.focal_px)
+    _, naked = SkeletonOfPerson(body=body, identity=fit.identity, camera=camera)(fit.params)
+    covered = float((sitter.observation.mask > 0.5).sum()) * SHRUNK**2
+    return max(covered, 1.0) / max(float(naked.mask.sum()), 1.0)

@@ -13,15 +13,19 @@ from persona.avatar import Avatar
 from persona.core.device import device_of_process
 from persona.core.errors import InputError
 from persona.core.run_folder import RunFolder
-from persona.core.weights import weights_path, weights_paths
+from persona.core.weights import has_weights, weights_path, weights_paths
 from persona.perception.models.choice import EMBEDDED, LABEL_MODELS, parse_labels
+from persona.perception.models.face_likeness import WEIGHTS as FACE_WEIGHTS
+from persona.perception.models.face_likeness import FaceLikeness, likeness_to
 from persona.perception.models.labels import ModelLabels
 from persona.pipeline.dressed_motion import SynthesizeFrames
 from persona.pipeline.films import MimicMotionFilm, WanAnimateFilm
 from persona.pipeline.generated import LABELLED_EVERY, DiffusionFrames
 from persona.records.frame_set import FrameSet, join_frames
 from persona.records.motion import Motion
+from persona.records.observation import Observation
 from persona.records.outfit import Outfit
+from persona.records.photo import Photo
 from persona.synthesis.diffusion.aapose import draw_aapose
 from persona.synthesis.diffusion.settings import (
     MimicMotionSettings,
@@ -67,6 +71,37 @@ class DiffusionOptions:
     """Who looks at the frames; see `perception.models.choice.parse_labels`."""
     label_folders: Mapping[str, Path] = field(default_factory=dict)
     """Your own folders of label models by name; others are the fetched ones."""
+    faces: Path | None = None
+    """Your own folder of SigLIP, which compares faces; None takes the fetched one where there is
+    one, and else does without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceWeights:
+    """Compares faces by SigLIP, read when the first film is judged."""
+
+    folder: Path
+    """Its weights."""
+    device: torch.device
+    """Where to compute."""
+
+    @property
+    def key(self) -> object:
+        """Which weights."""
+        return "siglip", self.folder
+
+    def __call__(self, photo: Photo, observation: Observation) -> FaceLikeness | None:
+        """Read the weights; None where the photo's own face does not do.
+
+        Raises:
+            MissingPartError: The extra or a part of the weights is missing.
+            FileFormatError: A part is damaged, or another model's.
+        """
+        # On white, as generators show people: the model sees what is around a face.
+        covered = observation.mask[..., None]
+        on_white = (photo.rgb * covered + 1 - covered).clamp(0, 1)
+        shown = (on_white * 255).round().to(torch.uint8)
+        return likeness_to(self.folder, shown, observation.face, device=self.device)
 
 
 def parse_generators(text: str) -> tuple[str, ...]:
@@ -155,6 +190,7 @@ def wan_animate_frames(options: DiffusionOptions, motion: Motion | None = None) 
         height=settings.height,
         draw=draw_aapose,
         every=options.every,
+        faces=_faces(options, device),
         **_labels(options, device),
     )
 
@@ -191,6 +227,7 @@ def mimicmotion_frames(options: DiffusionOptions, motion: Motion | None = None) 
         width=settings.width,
         height=settings.height,
         every=options.every,
+        faces=_faces(options, device),
         **_labels(options, device),
     )
 
@@ -308,11 +345,18 @@ def _labels(options: DiffusionOptions, device: torch.device) -> dict[str, Any]:
     return {"labels": models, "labels_key": models.key}
 
 
+def _faces(options: DiffusionOptions, device: torch.device) -> FaceWeights | None:
+    """Say who compares faces: whoever was named or is here."""
+    if options.faces is None and not has_weights(FACE_WEIGHTS):
+        return None
+    return FaceWeights(folder=weights_path(FACE_WEIGHTS, options.faces), device=device)
+
+
 def _dressed(sitter: Sitter) -> tuple[Avatar, Outfit]:
     if sitter.avatar is None or sitter.outfit is None:
         raise InputError(
             "physics was asked for frames of somebody without avatar and outfit",
             why="it moves the clothes of a finished avatar",
-            fix="make the avatar first, as `persona create` does",
+            fix="make the avatar first with `persona create`, then name it by --avatar",
         )
     return sitter.avatar, sitter.outfit

@@ -62,3 +62,5 @@ class FrameLabels:
     """Along the camera's axis [m], likewise; its scale is a guess."""
     face: EnlargedFace | None = None
     """The face, enlarged; None where nobody looked, or none shows."""
+    face_points: Float[Tensor, "478 3"] | None = None
+    """MediaPipe face mesh: x, y [px] and relative depth; None where no face was seen."""

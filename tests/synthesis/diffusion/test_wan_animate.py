@@ -1,6 +1,7 @@
 """Wan-Animate by the pipeline's own parts: the same film, resumed, from a strictly read folder."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,24 +119,43 @@ def test_the_film_is_the_pipelines(wan, count, guidance):
     assert float(film[1:].float().std()) > 1
 
 
-def test_a_stopped_film_goes_on_after_its_last_segment(wan, tmp_path):
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 6, 7])
+def test_a_stopped_film_goes_on_at_its_last_step(wan, stop_at, monkeypatch, tmp_path):
+    """Wherever it stops, in the middle of a segment too, it goes on bit for bit."""
+    monkeypatch.setattr("persona.synthesis.diffusion.progress_file.EVERY_SECONDS", 0.0)
     photo, skeletons = film_of(9)
-    whole = wan(photo, skeletons, face=FACE)
+    # Enough steps for the sampler to remember several.
+    made = WanAnimate(pipeline=wan.pipeline, settings=replace(SETTINGS, steps=4))
+    whole = made(photo, skeletons, face=FACE)
     done = []
 
     def stop():
         done.append(1)
-        if len(done) == 3:
+        if len(done) == stop_at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        wan(photo, skeletons, face=FACE, folder=tmp_path, tick=stop)
+        made(photo, skeletons, face=FACE, folder=tmp_path, tick=stop)
     ticks = []
-    again = wan(photo, skeletons, face=FACE, folder=tmp_path, tick=lambda: ticks.append(1))
+    again = made(photo, skeletons, face=FACE, folder=tmp_path, tick=lambda: ticks.append(1))
     assert torch.equal(again, whole)
-    assert len(ticks) == 2
-    other = wan(photo, skeletons.flip(0), face=FACE, folder=tmp_path)
+    assert len(ticks) == made.steps(10) - stop_at
+    other = made(photo, skeletons.flip(0), face=FACE, folder=tmp_path)
     assert not torch.equal(other, whole)
+
+
+def test_a_damaged_state_is_refused(wan, monkeypatch, tmp_path):
+    monkeypatch.setattr("persona.synthesis.diffusion.progress_file.EVERY_SECONDS", 0.0)
+    photo, skeletons = film_of(4)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wan(photo, skeletons, face=FACE, folder=tmp_path, tick=stop)
+    (tmp_path / "step.safetensors").write_bytes(b"cut short")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        wan(photo, skeletons, face=FACE, folder=tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

@@ -18,10 +18,10 @@ from persona.synthesis.diffusion.denoising import Conditions, Denoiser, agreed
 from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.pose_net import accept_pose
 from persona.synthesis.diffusion.progress_file import Denoised, ProgressFile, chunks
+from persona.synthesis.diffusion.refusals import check_pictures
 from persona.synthesis.diffusion.settings import AYS_SIGMAS, AYS_STEPS, MimicMotionSettings
 from persona.synthesis.diffusion.sharing import Alone, Share
 from persona.synthesis.diffusion.speed import attend_to_one_key, compile_repeated
-from persona.synthesis.diffusion.staging import check_pictures
 from persona.synthesis.diffusion.windows import windows
 
 CLIP_SIDE_PX: Final = 224

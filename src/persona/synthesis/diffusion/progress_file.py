@@ -75,10 +75,14 @@ class ProgressFile:
             state.done = 0
         return state
 
+    def due(self) -> bool:
+        """Whether there is a folder, and nothing was kept in it a moment ago."""
+        return self.folder is not None and time.monotonic() - self._last >= EVERY_SECONDS
+
     def save(self, state: Denoised, *, now: bool = False) -> None:
         """Keep the state, unless that was done a moment ago."""
         path = self._path()
-        if path is None or not (now or time.monotonic() - self._last >= EVERY_SECONDS):
+        if path is None or not (now or self.due()):
             return
         told = {
             "key": self.key,
@@ -105,6 +109,7 @@ class ProgressFile:
         if self.folder is not None:
             with replacing_file(self.folder / f"{name}.safetensors") as partial:
                 save_file(tensors, partial, metadata={"key": self.key})
+            self._last = time.monotonic()
 
     def part(self, name: str) -> dict[str, Tensor] | None:
         """Give a finished part, or None where there is none of this key.

@@ -18,8 +18,9 @@ from persona.core.optional import require
 from persona.core.pretrained import read_pretrained, read_settings
 from persona.synthesis.diffusion.memory import told_of_memory
 from persona.synthesis.diffusion.progress_file import ProgressFile
+from persona.synthesis.diffusion.refusals import check_pictures
 from persona.synthesis.diffusion.settings import WanAnimateSettings
-from persona.synthesis.diffusion.staging import check_pictures
+from persona.synthesis.diffusion.wan_steps import StepKeeper
 
 EXTRA: Final = "diffusion"
 WEIGHTS: Final = "wan2.2-animate-14b"
@@ -140,7 +141,8 @@ class WanAnimate:
             skeletons: Pictures by `aapose.draw_aapose`, of the photo and of every frame.
             face: Left, top, right, bottom of the photo's face [px]. Its expression is kept: no
                 other face moves here.
-            folder: Where finished segments are kept, so that a stopped call goes on after them.
+            folder: Where finished segments and the last step are kept, so that a stopped call goes
+                on there.
             tick: Called after every step of denoising.
 
         Raises:
@@ -162,7 +164,7 @@ class WanAnimate:
                 part = kept.part(f"segment-{k:04d}")
                 if part is None:
                     shown = skeletons[1:][list(frames)]
-                    pixels = self._segment_of(shown, told, last, noise, tick)
+                    pixels = self._segment_of(shown, told, last, noise, StepKeeper(kept, k), tick)
                     part = {"pixels": pixels.cpu()}
                     kept.keep_part(f"segment-{k:04d}", part)
                 pixels = part["pixels"].to(self.device)
@@ -210,9 +212,10 @@ class WanAnimate:
         told: Told,
         last: Float[Tensor, "1 3 k h w"] | None,
         noise: Float[Tensor, "1 c f y x"],
+        steps: StepKeeper,
         tick: Callable[[], None],
     ) -> Float[Tensor, "1 3 n h w"]:
-        """Denoise and decode one segment, going on from the last frames of the one before."""
+        """Denoise and decode a segment from where it stopped, after the last frames before it."""
         pipe, (h, w) = self.pipeline, self._size
         dtype = pipe.transformer.dtype
         poses = (skeletons.to(self.device).float() / 127.5 - 1).permute(1, 0, 2, 3)[None]
@@ -230,9 +233,9 @@ class WanAnimate:
         reference = torch.cat([told.reference, before], dim=2)
         face = told.face.expand(-1, -1, len(skeletons), -1, -1)
         pipe.scheduler.set_timesteps(self.settings.steps, device=self.device)
-        latents = noise
+        done, latents = steps.load(pipe.scheduler, self.device) or (0, noise)
         with self._at_work(pipe.transformer):
-            for time in pipe.scheduler.timesteps:
+            for k, time in enumerate(pipe.scheduler.timesteps[done:], start=done + 1):
                 seen = torch.cat([latents, reference], dim=1).to(dtype)
 
                 def predict(prompt: Tensor, face: Tensor, seen: Tensor, time: Tensor) -> Tensor:
@@ -251,6 +254,7 @@ class WanAnimate:
                     unasked = predict(told.nobody, face * 0 - 1, seen, time)
                     predicted = unasked + self.settings.guidance * (predicted - unasked)
                 latents = pipe.scheduler.step(predicted, time, latents, return_dict=False)[0]
+                steps.save(k, latents, pipe.scheduler)
                 tick()
         return self._decoded(latents)
 
