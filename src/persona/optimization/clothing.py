@@ -30,7 +30,7 @@ from persona.optimization.dress import (
 )
 from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
-from persona.optimization.head import averted_cheek
+from persona.optimization.head import averted_cheek, bare_on_other_side, find_ears
 from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
@@ -287,7 +287,9 @@ def _layers(
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
     trunk_mesh = faces[shown][head_faces | trunk_faces]
-    _, back = _draw(mirrored, trunk_mesh, view, pixels=project(vertices, view.camera))
+    pixels = project(vertices, view.camera)
+    _, back = _draw(mirrored, trunk_mesh, view, pixels=pixels)
+    averted = averted_cheek(resting, head, toward < AVERTED)
     return BodyLayers(
         covered=ids >= 0,
         front=front,
@@ -296,7 +298,9 @@ def _layers(
         hidden_hand=hidden,
         head_back=far - back,
         head_points=vertices[head],
-        averted_cheek=averted_cheek(resting, head, toward < AVERTED)[head],
+        averted_cheek=averted[head],
+        bare_cheek=bare_on_other_side(resting, averted, pixels, view.parts.numpy())[head],
+        below_nape=find_ears(resting).on_nape(resting[head]),
     )
 
 

@@ -6,16 +6,35 @@ from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
 from persona.optimization.hats import Hat
-from persona.optimization.shells import BodyLayers, Shell, inflate, join, sheet, smooth, spread
+from persona.optimization.shells import (
+    BodyLayers,
+    Shell,
+    grow_depth,
+    harmonic,
+    inscribed_balls,
+    join,
+    sheet,
+    smooth,
+    spread,
+)
+from persona.optimization.silhouette import project
 
 HAIR_MARGIN = 0.004
 """Hair lies at least this far in front of the skin it covers [m]."""
 HAIR_CLIFF = 0.025
 """... and at most this far, so that a fringe is no shelf [m]."""
-HEAD_DEPTH_RATIO = 1.15
-"""Depth of a head with hair over its width [-]."""
+TAPER = 0.03
+"""Above the hairline hair grows to its full thickness over this length [m]."""
+THICKEST = 0.06
+"""Hair lies on the skull up to this thickness; what stands off farther is a ball [m]."""
+ROUNDNESS = 1.0
+"""Depth over width of what stands off the skull: buns, tails, hair that hangs down [-]."""
 CURTAIN = 0.03
 """Half the thickness of hair that hangs beside the neck [m]."""
+HANGS = 0.015
+"""Hair that is seen so far below the nape's hairline, over a square so wide, hangs down [m]."""
+NAPE_TOP = 0.1
+"""Quantile of the rows below the nape's hairline that stands for it [-]."""
 MIN_HAIR_SHARE = 0.12
 """Below this share of the head's picture we see a bald head, not hair."""
 
@@ -31,11 +50,13 @@ def hair_shell(
     shoulder_row: float,
     hat: Hat | None = None,
 ) -> Shell | None:
-    """Blow the head's picture up to a rounded volume and cover the hair with its front.
+    """Lay hair on the skull, as thick as its outline shows, and round off what stands farther off.
 
-    The thickness solves a Poisson equation on the head's picture (a disc becomes a ball, a bun
-    on a head a smaller ball on a bigger one). Its back covers the whole head: whoever has hair in
-    front has hair behind. Only a face that is turned away stays free.
+    How far the outline lies from the skull says how thick hair is there; between the outlines, and
+    behind, its thickness is what they say together (a harmonic function). Buns, tails and hair that
+    hangs down are as deep as they are wide. The back covers the whole head: whoever has hair in
+    front has hair behind. Only a face that is turned away stays free, and the nape below short
+    hair.
 
     Args:
         mask: Person, bool (h, w).
@@ -57,22 +78,28 @@ def hair_shell(
     blob = _largest(ndimage.binary_fill_holes(head | hair))
     blob |= _nape(blob, hair, mask, chin_row=chin_row, shoulder_row=shoulder_row)
     pixel = head_depth / camera.focal_px
-    thickness = np.sqrt(inflate(blob)) * pixel * HEAD_DEPTH_RATIO
+    thickness = ROUNDNESS * pixel * inscribed_balls(blob)
     on_hat = np.zeros_like(mask)
     if hat is not None:
         on_hat = hat.mask
         thickness = np.where(hat.radius[:, None] > 0, hat.thickness() * pixel, thickness)
     middle = _middle_depth(layers, head, blob, head_depth)
     skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, middle)
-    front = np.minimum(middle - thickness, skin - HAIR_MARGIN)
-    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - HAIR_CLIFF), front)
-    front = smooth(np.where(blob, front, middle), blob, 1.5)
     rows = np.arange(mask.shape[0])[:, None]
+    lies = np.minimum(outline_thickness(blob, head, hair & (rows < chin_row)) * pixel, THICKEST)
+    bare = ndimage.distance_transform_edt(~(head & ~hair)) * pixel
+    lies_before = HAIR_MARGIN + np.maximum(lies - HAIR_MARGIN, 0) * np.clip(bare / TAPER, 0, 1)
+    front = np.minimum(middle - thickness, -grow_depth(-layers.front, lies_before, head, pixel))
+    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - HAIR_CLIFF), front)
+    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - lies_before), front)
+    front = np.minimum(front, skin - HAIR_MARGIN)
+    front = smooth(np.where(blob, front, middle), blob, 1.5)
     below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)
     # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
     curtain = np.minimum(thickness, CURTAIN)
     thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
-    back = np.maximum(middle + thickness, layers.head_back + HAIR_MARGIN)
+    back = np.maximum(middle + thickness, grow_depth(layers.head_back, lies, head, pixel))
+    back = np.maximum(back, layers.head_back + HAIR_MARGIN)
     back = smooth(np.where(blob, back, middle), blob, 1.0)
     behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
     sheet_front = sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
@@ -81,13 +108,43 @@ def hair_shell(
     nearest = cKDTree(layers.head_points).query(vertices)[1]
     on_skin = layers.covered[at[:, 1], at[:, 0]]
     on_skin[len(sheet_front[0]) :] = False
-    veils = layers.averted_cheek[nearest] & ~on_skin
+    veils = np.where(on_skin, layers.bare_cheek[nearest], layers.averted_cheek[nearest])
+    if not _hangs(hair & blob, layers, camera):
+        veils |= layers.below_nape[nearest] & ~on_skin
     faces = faces[~veils[faces].any(1)]
     weights = np.zeros((len(vertices), 55))
     share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
     weights[:, 15] = 1 - share
     weights[:, 9] = share
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
+
+
+def _hangs(hair: np.ndarray, layers: BodyLayers, camera: Camera) -> bool:
+    """Tell whether hair comes down farther than the nape of short hair, on either side."""
+    nape = layers.head_points[layers.below_nape]
+    if len(nape) == 0:
+        return True
+    pixel = nape[:, 2].mean() / camera.focal_px
+    low = np.quantile(project(nape, camera)[:, 1], NAPE_TOP) + HANGS / pixel
+    return bool(hair[max(0, int(low)) :].sum() * pixel**2 > HANGS**2)
+
+
+def outline_thickness(blob: np.ndarray, head: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """Say at every pixel how thick hair lies on the skull, from how far its outline stands off.
+
+    Args:
+        blob: Head and hair, bool (h, w).
+        head: The naked head, bool (h, w).
+        hair: Hair above the chin, bool (h, w): its outline alone tells. Below it hair hangs free.
+
+    Returns:
+        Thickness [px], (h, w), zero outside the blob.
+    """
+    outline = blob & ~ndimage.binary_erosion(blob) & hair
+    if not outline.any() or not head.any():
+        return np.zeros(blob.shape)
+    away = ndimage.distance_transform_edt(~head)
+    return harmonic(np.where(outline, away, 0.0), outline, blob)
 
 
 def _middle_depth(

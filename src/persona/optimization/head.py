@@ -45,6 +45,11 @@ class Ears:
     height: float
     """y of both [m]."""
 
+    def on_nape(self, rest: np.ndarray) -> np.ndarray:
+        """Tell which rest-pose points of a head lie behind the ears and below short hair."""
+        behind = rest[:, 2] < self.depth - BEHIND_EARS
+        return behind & (rest[:, 1] - self.height < -NAPE)
+
     def in_face(self, rest: np.ndarray) -> np.ndarray:
         """Tell which rest-pose points of a head lie before the ears and below the hairline."""
         (near, low), (far, high) = HAIRLINE
@@ -75,6 +80,32 @@ def averted_cheek(
         if averted[in_face & half].mean() > HIDDEN_HALF:
             hidden |= in_face & half
     return hidden
+
+
+def bare_on_other_side(
+    rest_vertices: np.ndarray, averted: np.ndarray, pixels: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    """Find the places of an averted cheek whose twins on the other cheek are seen to be skin.
+
+    A face is its own mirror image: a lock of hair that seems to lie there belongs to the temple
+    beyond, whose picture is beside it.
+
+    Args:
+        rest_vertices: A body of SMPL-X's topology in its rest pose, (v, 3) [m].
+        averted: Its averted cheek, (v,), from `averted_cheek`.
+        pixels: Where the vertices are in the picture (x, y) [px], (v, 2).
+        parts: A `Part` for every pixel, (h, w).
+    """
+    bare = np.zeros(len(averted), bool)
+    if not averted.any():
+        return bare
+    here = np.where(averted)[0]
+    seen = np.where(~averted)[0]
+    mirrored = rest_vertices[here] * np.array([-1.0, 1.0, 1.0])
+    distance, nearest = cKDTree(rest_vertices[seen]).query(mirrored)
+    at = np.clip(pixels[seen[nearest]].astype(int), 0, [parts.shape[1] - 1, parts.shape[0] - 1])
+    bare[here] = (distance < TWIN) & (parts[at[:, 1], at[:, 0]] == Part.SKIN)
+    return bare
 
 
 def head_parts(surface: Surface, ears: Ears, *, under_hair: np.ndarray) -> np.ndarray:
