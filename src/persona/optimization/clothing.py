@@ -30,7 +30,7 @@ from persona.optimization.dress import (
 )
 from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
-from persona.optimization.head import averted_cheek, bare_on_other_side, find_ears
+from persona.optimization.head import bare_on_other_side, far_cheek, far_side, find_ears
 from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
@@ -47,10 +47,6 @@ BELOW_CHIN_M = 0.02
 """Hair follows the head down to here below the head's lowest point [m]."""
 REST_ON_BODY_M = 0.16
 """... and the torso from here on [m]."""
-
-
-AVERTED = 0.1
-"""Cosine between normal and view below which a part of the face is turned away [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +77,8 @@ class DressedBody:
     """Which of its triangles trouser legs and sleeves may uncover; see `underlay`."""
     shells: tuple[Shell, ...]
     """Skirts, hair and webs; camera frame."""
+    far_side: int
+    """Sign of x of the half of the face that is turned away, 0 where both show."""
     front: Float[Tensor, "h w"]
     """Depth of the nearest surface, shells included [m]; infinite on background."""
     iou: float
@@ -161,6 +159,7 @@ def dress(
         inner=inner,
         inner_faces=inner_faces,
         shells=tuple(shells),
+        far_side=layers.far_side,
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
@@ -282,14 +281,15 @@ def _layers(
     head_faces = (face_limbs == Limb.HEAD).all(1)
     trunk_faces = np.isin(face_limbs, (Limb.NECK, Limb.TORSO)).any(1)
     head = limbs == Limb.HEAD
-    toward = -(vertex_normals(vertices, faces) * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
     trunk_mesh = faces[shown][head_faces | trunk_faces]
     pixels = project(vertices, view.camera)
     _, back = _draw(mirrored, trunk_mesh, view, pixels=pixels)
-    averted = averted_cheek(resting, head, toward < AVERTED)
+    ears = find_ears(resting)
+    side = far_side(resting[head], vertices[head])
+    averted = far_cheek(resting, head, side, ears)
     return BodyLayers(
         covered=ids >= 0,
         front=front,
@@ -300,7 +300,8 @@ def _layers(
         head_points=vertices[head],
         averted_cheek=averted[head],
         bare_cheek=bare_on_other_side(resting, averted, pixels, view.parts.numpy())[head],
-        below_nape=find_ears(resting).on_nape(resting[head]),
+        far_side=side,
+        nape=ears.nape_plane(resting[head], vertices[head]),
     )
 
 

@@ -17,7 +17,6 @@ from persona.optimization.shells import (
     smooth,
     spread,
 )
-from persona.optimization.silhouette import project
 
 HAIR_MARGIN = 0.004
 """Hair lies at least this far in front of the skin it covers [m]."""
@@ -33,8 +32,6 @@ CURTAIN = 0.03
 """Half the thickness of hair that hangs beside the neck [m]."""
 HANGS = 0.015
 """Hair that is seen so far below the nape's hairline, over a square so wide, hangs down [m]."""
-NAPE_TOP = 0.1
-"""Quantile of the rows below the nape's hairline that stands for it [-]."""
 MIN_HAIR_SHARE = 0.12
 """Below this share of the head's picture we see a bald head, not hair."""
 
@@ -109,8 +106,8 @@ def hair_shell(
     on_skin = layers.covered[at[:, 1], at[:, 0]]
     on_skin[len(sheet_front[0]) :] = False
     veils = np.where(on_skin, layers.bare_cheek[nearest], layers.averted_cheek[nearest])
-    if not _hangs(hair & blob, layers, camera):
-        veils |= layers.below_nape[nearest] & ~on_skin
+    if not _hangs(hair & blob, layers, camera, head_depth):
+        veils |= (vertices @ layers.nape[:3] + layers.nape[3] < 0) & ~on_skin
     faces = faces[~veils[faces].any(1)]
     weights = np.zeros((len(vertices), 55))
     share = np.broadcast_to(below, mask.shape)[at[:, 1], at[:, 0]]
@@ -119,14 +116,14 @@ def hair_shell(
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
 
 
-def _hangs(hair: np.ndarray, layers: BodyLayers, camera: Camera) -> bool:
-    """Tell whether hair comes down farther than the nape of short hair, on either side."""
-    nape = layers.head_points[layers.below_nape]
-    if len(nape) == 0:
-        return True
-    pixel = nape[:, 2].mean() / camera.focal_px
-    low = np.quantile(project(nape, camera)[:, 1], NAPE_TOP) + HANGS / pixel
-    return bool(hair[max(0, int(low)) :].sum() * pixel**2 > HANGS**2)
+def _hangs(hair: np.ndarray, layers: BodyLayers, camera: Camera, head_depth: float) -> bool:
+    """Tell whether hair comes down farther than short hair does, on either side."""
+    rows, columns = np.where(hair)
+    pixel = head_depth / camera.focal_px
+    flat = (np.stack([columns, rows], 1) + 0.5 - np.array(camera.center_px)) * pixel
+    points = np.concatenate([flat, np.full((len(rows), 1), head_depth)], 1)
+    low = points @ layers.nape[:3] + layers.nape[3] < -HANGS
+    return bool(low.sum() * pixel**2 > HANGS**2)
 
 
 def outline_thickness(blob: np.ndarray, head: np.ndarray, hair: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from persona.avatar.binding import Binding, bind_to_triangles, detach_from_mesh, join_bindings
@@ -103,8 +104,20 @@ def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, "
     under = torch.from_numpy(dressed.under).float()
     hidden = under[dressed.faces].mean(1)
     by_face = by_vertex[dressed.faces].mean(1)
-    shown = by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    favor = _facing_factor(dressed.vertices, dressed.faces, view)
+    shown = by_face * (_as_mirrored(dressed, favor) if dressed.far_side else favor)
     return hidden * HIDDEN_IMPORTANCE + (1 - hidden) * shown
+
+
+def _as_mirrored(dressed: DressedBody, favor: Float[Tensor, " f"]) -> Float[Tensor, " f"]:
+    """Favour both halves of a turned head alike: the far one shows the near one's detail."""
+    head = np.where((dressed.limbs[dressed.faces.numpy()] == Limb.HEAD).all(1))[0]
+    middle = dressed.naked_rest[dressed.faces[head]].mean(1).double().numpy()
+    twin = cKDTree(middle).query(middle * np.array([-1.0, 1.0, 1.0]))[1]
+    favor = favor.clone()
+    mine = favor[head]
+    favor[head] = torch.maximum(mine, mine[torch.from_numpy(twin)])
+    return favor
 
 
 def _facing_factor(

@@ -50,12 +50,14 @@ class BodyLayers:
     """Depth of head's, neck's and torso's far side [m]; minus infinite where there is none."""
     head_points: np.ndarray
     """Vertices of the head [m], (k, 3)."""
+    far_side: int
+    """Sign of x at rest of the half of the face that is turned away, 0 where both show."""
     averted_cheek: np.ndarray
     """Which of them belong to the half of a face that is turned away, bool (k,)."""
     bare_cheek: np.ndarray
     """Which of these are skin on the other half of the face, as the photo shows it, bool (k,)."""
-    below_nape: np.ndarray
-    """Which of them lie behind the ears and below where short hair ends, bool (k,)."""
+    nape: np.ndarray
+    """Plane at which short hair ends: normal along the head's up and offset [m], (4,)."""
 
 
 def inflate(region: np.ndarray) -> np.ndarray:

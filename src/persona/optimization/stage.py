@@ -16,6 +16,7 @@ from persona.core.threads import one_thread
 from persona.optimization.clothing import DressedBody, dress
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.completion import complete_colors, spread_parts
+from persona.optimization.facing import COLOR_FACING
 from persona.optimization.hands import hidden_hands, tuck_hands
 from persona.optimization.head import UNDER_HAIR, find_ears, head_parts
 from persona.optimization.limbs import Limb
@@ -23,9 +24,15 @@ from persona.optimization.population import populate
 from persona.optimization.rest import to_rest
 from persona.optimization.skirt import part_of_covered, shaded_under
 from persona.optimization.surface import Surface
+from persona.optimization.turned_face import distrust_far_half, mirrored_colors
 from persona.optimization.trainer import TrainConfig, train_on_photo
 from persona.optimization.underlay import underlay_colors
-from persona.optimization.view import WorkingView, extend_edges, working_view
+from persona.optimization.view import (
+    WorkingView,
+    background_glow,
+    extend_edges,
+    working_view,
+)
 from persona.optimization.visibility import Visibility, sample_image, see
 from persona.records.body_fit import BodyFit
 from persona.records.garment import Garment
@@ -107,6 +114,10 @@ class OptimizeAvatar:
         dressed = dress(self.body, fit, view, hidden=hidden, garments=garments)
         cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
         visibility = see(cloud, view, dressed.front, hidden=hidden)
+        ears = find_ears(dressed.naked_rest.numpy())
+        visibility = distrust_far_half(
+            visibility, cloud, dressed.far_side, ears, self._eyes(dressed)
+        )
         colors, parts = self._paint(cloud, visibility, view, dressed, garments)
         trained = train_on_photo(
             cloud,
@@ -141,6 +152,12 @@ class OptimizeAvatar:
         check_avatar(avatar)
         return avatar
 
+    def _eyes(self, dressed: DressedBody) -> np.ndarray:
+        """Find the middles of both eyes at rest [m], (2, 3)."""
+        rest = dressed.naked_rest
+        eyes = [rest[self.body.regions.part(f"{side}_eye")].mean(0) for side in ("left", "right")]
+        return torch.stack(eyes).double().numpy()
+
     def _paint(
         self,
         cloud: PhotoCloud,
@@ -159,21 +176,38 @@ class OptimizeAvatar:
         # A face that turns away ends at hair, and its last pixels show both.
         seen = visibility.seen.numpy() & (inner | (cloud.limb.numpy() != Limb.HEAD))
         seen &= ~_stained_hands(color.numpy(), seen, cloud.limb.numpy())
+        rest = cloud.rest_body.numpy().astype(np.float64)
+        far = visibility.mirrored.numpy()
+        on_skull = (cloud.limb.numpy() == Limb.HEAD) & (cloud.is_hair.numpy() < 0.5)
         everything = Surface(
-            rest=cloud.rest_body.numpy().astype(np.float64),
+            rest=rest,
             limb=cloud.limb.numpy(),
             hair_shell=cloud.is_hair.numpy() > 0.5,
             part=_hands_are_skin(view.parts[row, column].numpy(), cloud.limb.numpy()),
             seen=seen,
-            copyable=seen & inner,
+            copyable=seen & inner & ~background_glow(view, to_copy=True)[row.numpy(), column.numpy()],
             color=color.numpy().astype(np.float64),
+            mirrored=mirrored_colors(
+                rest,
+                visibility.pixels.numpy().astype(np.float64),
+                source,
+                wanted=np.where(far)[0],
+                known=np.where(on_skull & seen)[0],
+            ),
         )
+        shows_skin = (visibility.exposed & (visibility.facing > COLOR_FACING)).numpy()
+        shows_skin &= view.parts[row, column].numpy() == Part.SKIN
         inner = cloud.inner.numpy()
         surface = everything.rows(~inner)
         part = spread_parts(surface)
         surface = replace(surface, part=part)
         ears = find_ears(dressed.naked_rest.numpy())
-        part = head_parts(surface, ears, under_hair=_under_hair(cloud)[~inner])
+        part = head_parts(
+            surface,
+            ears,
+            under_hair=_under_hair(cloud)[~inner],
+            shows_skin=shows_skin[~inner],
+        )
         surface = replace(surface, part=part)
         under = cloud.under.numpy()[~inner]
         surface = replace(surface, part=part_of_covered(surface, part, under))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -34,6 +35,10 @@ DETAIL_PX = 0.5
 """Deviation of a Gaussian that draws the finest detail of the photo [px]."""
 MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
+AROUND_PX = 3
+"""What the photo shows within so many pixels bounds a Gaussian's colour [px]."""
+OVERSHOOT = 0.05
+"""How far beyond that it may go, so that blurred edges come out sharp [sRGB]."""
 HAND_LEEWAY = 0.12
 """Most that a hand's colours may leave the first guess [sRGB]."""
 LOG_EVERY = 25
@@ -102,7 +107,7 @@ def train_on_photo(
     Raises:
         OptimizationError: A term of the objective is no longer a number.
     """
-    unknowns = _Unknowns(cloud, colors, visibility, config, camera)
+    unknowns = _Unknowns(cloud, colors, visibility, config, camera, target)
     pairs = _neighbor_pairs(cloud)
     tether = _color_tether(visibility)
     wanted = target.permute(2, 0, 1).contiguous()
@@ -142,6 +147,7 @@ class _Unknowns:
         visibility: Visibility,
         config: TrainConfig,
         camera: Camera,
+        target: Image,
     ) -> None:
         self.cloud, self.config = cloud, config
         self.shift = torch.zeros(cloud.count, 3, requires_grad=True)
@@ -158,7 +164,8 @@ class _Unknowns:
         groups = [{"params": [p], "lr": r} for p, r in zip(parameters, self.rates, strict=True)]
         self.adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
         movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
-        movable = (movable | visibility.shapes_rim).float()
+        # What the near half of a face shows would be pulled about to resemble the far one.
+        movable = ((movable | visibility.shapes_rim) & ~visibility.mirrored).float()
         paintable = (visibility.believed & (visibility.facing > COLOR_FACING)).float()
         self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
         rim = visibility.shapes_rim
@@ -169,8 +176,9 @@ class _Unknowns:
         solid = useful.clamp(LEAST_GROWTH, SOLID_GROWTH)
         self.smallest = torch.where(rim[:, None], LEAST_GROWTH, solid)
         leeway = _color_leeway(visibility, cloud.limb)
-        self.darkest = (colors - leeway).clamp(0, 1)
-        self.lightest = (colors + leeway).clamp(0, 1)
+        darkest, lightest = _shown_around(target, visibility.pixels)
+        self.darkest = (colors - leeway).maximum(darkest.minimum(colors)).clamp(0, 1)
+        self.lightest = (colors + leeway).minimum(lightest.maximum(colors)).clamp(0, 1)
 
     def draw(self, camera: Camera, threads: int) -> tuple[Tensor, Tensor]:
         """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w)."""
@@ -231,6 +239,25 @@ def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
     price = np.interp(facing, [0.1, 0.3, 0.5, 0.75], [20.0, 6.0, 1.0, 0.1])
     price = np.where(visibility.seen.numpy(), price, np.maximum(price, 5.0))
     return torch.from_numpy(price).float()
+
+
+def _shown_around(
+    target: Image, pixels: Float[Tensor, "n 2"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """Find the darkest and the lightest that the photo shows about each pixel, channel by channel.
+
+    A Gaussian that is half hidden would make up for those before it in the opposite tone, and show
+    as a speck from anywhere else.
+    """
+    height, width = target.shape[:2]
+    column = pixels[:, 0].long().clamp(0, width - 1)
+    row = pixels[:, 1].long().clamp(0, height - 1)
+    window = np.ones((2 * AROUND_PX + 1,) * 2, np.uint8)
+    low, high = cv2.erode(target.numpy(), window), cv2.dilate(target.numpy(), window)
+    return (
+        torch.from_numpy(low)[row, column] - OVERSHOOT,
+        torch.from_numpy(high)[row, column] + OVERSHOOT,
+    )
 
 
 def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tensor, "n 1"]:
