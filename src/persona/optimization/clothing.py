@@ -36,7 +36,7 @@ from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
-from persona.optimization.underlay import underlay_of
+from persona.optimization.underlay import underlay_of, with_face
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
@@ -47,6 +47,8 @@ BELOW_CHIN_M = 0.02
 """Hair follows the head down to here below the head's lowest point [m]."""
 REST_ON_BODY_M = 0.16
 """... and the torso from here on [m]."""
+FACE_PIECES = ("left_eye", "right_eye", "mouth_inner", "tongue", "teeth", "ears")
+"""What belongs to a head and is no skin of its face."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,9 @@ def _inside(
     resting = posed.rest_vertices.numpy().astype(np.float64)
     standoff = ((dressed_rest - resting) * vertex_normals(resting, faces)).sum(1)
     underlay = underlay_of(garments, resting, faces, weights, standoff)
+    face = (vertex_limbs(weights) == Limb.HEAD) & find_ears(resting).in_face(resting)
+    face &= ~body.regions.mask(*FACE_PIECES).numpy()
+    underlay = with_face(underlay, face, faces)
     inset = underlay.inset[:, None] * vertex_normals(posed.vertices.numpy(), faces)
     return posed.vertices - torch.from_numpy(inset).float(), underlay.faces
 

@@ -39,6 +39,8 @@ AROUND_PX = 3
 """What the photo shows within so many pixels bounds a Gaussian's colour [px]."""
 OVERSHOOT = 0.05
 """How far beyond that it may go, so that blurred edges come out sharp [sRGB]."""
+EMPTY = 1e-3
+"""Coverage below which a pixel shows nothing."""
 HAND_LEEWAY = 0.12
 """Most that a hand's colours may leave the first guess [sRGB]."""
 LOG_EVERY = 25
@@ -110,7 +112,7 @@ def train_on_photo(
     unknowns = _Unknowns(cloud, colors, visibility, config, camera, target)
     pairs = _neighbor_pairs(cloud)
     tether = _color_tether(visibility)
-    wanted = target.permute(2, 0, 1).contiguous()
+    wanted = _wanted(unknowns, visibility, target.permute(2, 0, 1), camera, threads)
     history = []
     for step in range(config.steps):
         drawn, alpha = unknowns.draw(camera, threads)
@@ -164,8 +166,7 @@ class _Unknowns:
         groups = [{"params": [p], "lr": r} for p, r in zip(parameters, self.rates, strict=True)]
         self.adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
         movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
-        # What the near half of a face shows would be pulled about to resemble the far one.
-        movable = ((movable | visibility.shapes_rim) & ~visibility.mirrored).float()
+        movable = ((movable & ~visibility.mirrored) | visibility.shapes_rim).float()
         paintable = (visibility.believed & (visibility.facing > COLOR_FACING)).float()
         self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
         rim = visibility.shapes_rim
@@ -180,8 +181,13 @@ class _Unknowns:
         self.darkest = (colors - leeway).maximum(darkest.minimum(colors)).clamp(0, 1)
         self.lightest = (colors + leeway).minimum(lightest.maximum(colors)).clamp(0, 1)
 
-    def draw(self, camera: Camera, threads: int) -> tuple[Tensor, Tensor]:
-        """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w)."""
+    def draw(
+        self, camera: Camera, threads: int, *, colors: Float[Tensor, "n 3"] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w).
+
+        In their own colours, or in ``colors``.
+        """
         means2d, conics, depths = project_oriented(
             self.cloud.means + self.shift,
             self.cloud.quats_wxyz,
@@ -193,7 +199,7 @@ class _Unknowns:
             means2d,
             conics,
             torch.sigmoid(self.logit),
-            self.color,
+            self.color if colors is None else colors,
             depths,
             width=camera.width,
             height=camera.height,
@@ -231,6 +237,27 @@ class _Unknowns:
         return Trained(
             cloud=moved, colors=self.color.detach(), opacities=opacities, history=history
         )
+
+
+def _wanted(
+    unknowns: _Unknowns,
+    visibility: Visibility,
+    target: Float[Tensor, "3 h w"],
+    camera: Camera,
+    threads: int,
+) -> Float[Tensor, "3 h w"]:
+    """Ask for the photo, but not where the near half of a turned face is believed more.
+
+    What lies beside it would be pulled across to resemble a far half that nothing else may.
+    """
+    if not visibility.mirrored.any():
+        return target.contiguous()
+    with torch.no_grad():
+        drawn, alpha = unknowns.draw(camera, threads)
+        flags = visibility.mirrored.float()[:, None].expand(-1, 3).contiguous()
+        shown, _ = unknowns.draw(camera, threads, colors=flags)
+        share = shown / alpha.clamp(min=EMPTY)
+        return (share * drawn / alpha.clamp(min=EMPTY) + (1 - share) * target).contiguous()
 
 
 def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
