@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb, along
+from persona.optimization.silhouette import vertex_normals
 from persona.optimization.skirt import lining_behind
 from persona.optimization.surface import Surface
 from persona.records.garment import Garment
@@ -40,6 +41,8 @@ SHOWN = (0.06, 0.05)
 """How far above and below the hem the photo is asked what is bare there [m]."""
 FACE_INSET = 0.005
 """How far the lining of a face is drawn in [m]."""
+FACE_CLEAR = 0.8
+"""Share of this way that it keeps from all skin [-]."""
 FACE_VOTERS = 24
 """Gaussians of a face whose middle colour its lining has."""
 ENOUGH = 20
@@ -118,7 +121,9 @@ def underlay_of(
     return Underlay(inset=inset, faces=np.flatnonzero(inside[faces].all(1)))
 
 
-def with_face(underlay: Underlay, face: np.ndarray, faces: np.ndarray) -> Underlay:
+def with_face(
+    underlay: Underlay, face: np.ndarray, rest_vertices: np.ndarray, faces: np.ndarray
+) -> Underlay:
     """Line a face: between two Gaussians that lie a little too far apart its skin shows.
 
     Without it the hair on the back of the head does, as specks.
@@ -126,10 +131,14 @@ def with_face(underlay: Underlay, face: np.ndarray, faces: np.ndarray) -> Underl
     Args:
         underlay: That of the clothes.
         face: Which vertices are a face's, without eyes and mouth, bool (v,).
-        faces: The body's triangles (f, 3).
+        rest_vertices: The naked body's [m], (v, 3).
+        faces: Its triangles (f, 3).
     """
     inset = np.where(face, FACE_INSET, underlay.inset)
-    lined = np.flatnonzero(face[faces].all(1))
+    drawn_in = rest_vertices - FACE_INSET * vertex_normals(rest_vertices, faces)
+    # In the folds beside nose, eyes and lips it would come out on the other side.
+    clear = cKDTree(rest_vertices).query(drawn_in)[0] > FACE_CLEAR * FACE_INSET
+    lined = np.flatnonzero((face & clear)[faces].all(1))
     return Underlay(inset=inset, faces=np.concatenate([underlay.faces, lined]))
 
 
