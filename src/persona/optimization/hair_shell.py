@@ -95,7 +95,7 @@ def hair_shell(
     # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
     curtain = np.minimum(thickness, CURTAIN)
     thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
-    back = np.maximum(middle + thickness, grow_depth(layers.head_back, lies, head, pixel))
+    back = _behind(middle + thickness, grow_depth(layers.head_back, lies, head, pixel), head, pixel)
     back = np.maximum(back, layers.head_back + HAIR_MARGIN)
     back = smooth(np.where(blob, back, middle), blob, 1.0)
     behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
@@ -114,6 +114,16 @@ def hair_shell(
     weights[:, 15] = 1 - share
     weights[:, 9] = share
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
+
+
+def _behind(rounded: np.ndarray, lies: np.ndarray, head: np.ndarray, pixel: float) -> np.ndarray:
+    """Join what lies on the skull with what stands off beside it: within the skull's picture the
+    first alone counts, or a round face would have a round head behind it.
+    """
+    inside = ndimage.distance_transform_edt(head) * pixel
+    aside = np.clip(1 - inside / TAPER, 0, 1)
+    lies = np.where(np.isfinite(lies), lies, rounded)
+    return lies + aside * np.maximum(rounded - lies, 0)
 
 
 def _hangs(hair: np.ndarray, layers: BodyLayers, camera: Camera, head_depth: float) -> bool:
