@@ -135,6 +135,7 @@ def _leg(part: Part, garments, *, seen: bool = True) -> Surface:
         seen=known,
         copyable=known,
         color=colors,
+        mirrored=np.full((290, 3), np.nan),
     )
 
 

@@ -30,6 +30,8 @@ ROUNDNESS = 1.0
 """Depth over width of what stands off the skull: buns, tails, hair that hangs down [-]."""
 CURTAIN = 0.03
 """Half the thickness of hair that hangs beside the neck [m]."""
+VEIL = 0.02
+"""A lock before an averted cheek lies on it within this distance; farther off it is a quiff [m]."""
 HANGS = 0.015
 """Hair that is seen so far below the nape's hairline, over a square so wide, hangs down [m]."""
 MIN_HAIR_SHARE = 0.12
@@ -74,38 +76,18 @@ def hair_shell(
         return None
     blob = _largest(ndimage.binary_fill_holes(head | hair))
     blob |= _nape(blob, hair, mask, chin_row=chin_row, shoulder_row=shoulder_row)
-    pixel = head_depth / camera.focal_px
-    thickness = ROUNDNESS * pixel * inscribed_balls(blob)
-    on_hat = np.zeros_like(mask)
-    if hat is not None:
-        on_hat = hat.mask
-        thickness = np.where(hat.radius[:, None] > 0, hat.thickness() * pixel, thickness)
-    middle = _middle_depth(layers, head, blob, head_depth)
-    skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, middle)
     rows = np.arange(mask.shape[0])[:, None]
-    lies = np.minimum(outline_thickness(blob, head, hair & (rows < chin_row)) * pixel, THICKEST)
-    bare = ndimage.distance_transform_edt(~(head & ~hair)) * pixel
-    lies_before = HAIR_MARGIN + np.maximum(lies - HAIR_MARGIN, 0) * np.clip(bare / TAPER, 0, 1)
-    front = np.minimum(middle - thickness, -grow_depth(-layers.front, lies_before, head, pixel))
-    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - HAIR_CLIFF), front)
-    front = np.where(layers.covered & ~on_hat, np.maximum(front, skin - lies_before), front)
-    front = np.minimum(front, skin - HAIR_MARGIN)
-    front = smooth(np.where(blob, front, middle), blob, 1.5)
     below = np.clip((rows - chin_row) / max(4.0, shoulder_row - chin_row), 0, 1)
-    # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
-    curtain = np.minimum(thickness, CURTAIN)
-    thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
-    back = _behind(middle + thickness, grow_depth(layers.head_back, lies, head, pixel), head, pixel)
-    back = np.maximum(back, layers.head_back + HAIR_MARGIN)
-    back = smooth(np.where(blob, back, middle), blob, 1.0)
+    front, back = _surfaces(blob, hair, head, layers, head_depth, camera, below, hat)
     behind = blob & (~layers.covered | layers.on_head | layers.on_trunk)
     sheet_front = sheet(blob & ndimage.binary_dilation(hair, iterations=1), front, camera)
     sheet_back = sheet(behind, back, camera, flip=True)
     vertices, faces, at = join(sheet_front, sheet_back, mask.shape)
-    nearest = cKDTree(layers.head_points).query(vertices)[1]
+    away, nearest = cKDTree(layers.head_points).query(vertices)
     on_skin = layers.covered[at[:, 1], at[:, 0]]
     on_skin[len(sheet_front[0]) :] = False
-    veils = np.where(on_skin, layers.bare_cheek[nearest], layers.averted_cheek[nearest])
+    lies_on = on_skin & (away < VEIL)
+    veils = layers.averted_cheek[nearest] & ~on_skin | layers.bare_cheek[nearest] & lies_on
     if not _hangs(hair & blob, layers, camera, head_depth):
         veils |= (vertices @ layers.nape[:3] + layers.nape[3] < 0) & ~on_skin
     faces = faces[~veils[faces].any(1)]
@@ -116,9 +98,51 @@ def hair_shell(
     return Shell(vertices=vertices, faces=faces, weights=weights, is_hair=True)
 
 
+def _surfaces(
+    blob: np.ndarray,
+    hair: np.ndarray,
+    head: np.ndarray,
+    layers: BodyLayers,
+    head_depth: float,
+    camera: Camera,
+    below: np.ndarray,
+    hat: Hat | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find how deep front and back of the hair lie at every pixel [m]; ``below`` the chin it hangs.
+
+    Both lie on the skull as thick as the outline tells; from the hairline on thickness grows.
+    """
+    pixel = head_depth / camera.focal_px
+    thickness = ROUNDNESS * pixel * inscribed_balls(blob)
+    on_hat = np.zeros_like(blob)
+    if hat is not None:
+        on_hat = hat.mask
+        thickness = np.where(hat.radius[:, None] > 0, hat.thickness() * pixel, thickness)
+    middle = _middle_depth(layers, head, blob, head_depth)
+    skin = np.where(np.isfinite(layers.front) & layers.covered, layers.front, middle)
+    lies = np.minimum(outline_thickness(blob, head, hair & (below <= 0)) * pixel, THICKEST)
+    bare = ndimage.distance_transform_edt(~(head & ~hair)) * pixel
+    before = HAIR_MARGIN + np.maximum(lies - HAIR_MARGIN, 0) * np.clip(bare / TAPER, 0, 1)
+    front = np.minimum(middle - thickness, -grow_depth(-layers.front, before, head, pixel))
+    shelf = skin - np.minimum(before, HAIR_CLIFF)
+    front = np.where(layers.covered & ~on_hat, np.maximum(front, shelf), front)
+    front = np.minimum(front, skin - HAIR_MARGIN)
+    # Beside the neck hair is a curtain, not a ball; over the torso it lies on it.
+    curtain = np.minimum(thickness, CURTAIN)
+    thickness = thickness + (curtain - thickness) * np.clip(2 * below, 0, 1)
+    back = _behind(middle + thickness, grow_depth(layers.head_back, lies, head, pixel), head, pixel)
+    back = np.maximum(back, layers.head_back + HAIR_MARGIN)
+    return (
+        smooth(np.where(blob, front, middle), blob, 1.5),
+        smooth(np.where(blob, back, middle), blob, 1.0),
+    )
+
+
 def _behind(rounded: np.ndarray, lies: np.ndarray, head: np.ndarray, pixel: float) -> np.ndarray:
-    """Join what lies on the skull with what stands off beside it: within the skull's picture the
-    first alone counts, or a round face would have a round head behind it.
+    """Join what lies on the skull with what stands off beside it.
+
+    Within the skull's picture the first alone counts, or whoever has a broad face would have a
+    deep head behind it.
     """
     inside = ndimage.distance_transform_edt(head) * pixel
     aside = np.clip(1 - inside / TAPER, 0, 1)

@@ -10,7 +10,6 @@ from scipy import ndimage
 
 from persona.geometry.cameras import Camera
 
-
 RIDGE_PX = 0.9
 """A place whose neighbours are not farther from the edge by more is the middle of something: from
 one pixel to the next the distance grows by one where it is not."""

@@ -24,8 +24,8 @@ from persona.optimization.population import populate
 from persona.optimization.rest import to_rest
 from persona.optimization.skirt import part_of_covered, shaded_under
 from persona.optimization.surface import Surface
-from persona.optimization.turned_face import distrust_far_half, mirrored_colors
 from persona.optimization.trainer import TrainConfig, train_on_photo
+from persona.optimization.turned_face import distrust_far_half, mirrored_colors
 from persona.optimization.underlay import underlay_colors
 from persona.optimization.view import (
     WorkingView,
@@ -167,36 +167,9 @@ class OptimizeAvatar:
         garments: Sequence[Garment],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Colour what is seen from the photo, and the rest from what is seen; colours and parts."""
-        source = extend_edges(view, inset=COPY_INSET_PX)
-        color = sample_image(_blurred(source), visibility.pixels)
-        height, width = view.parts.shape
-        column = visibility.pixels[:, 0].long().clamp(0, width - 1)
-        row = visibility.pixels[:, 1].long().clamp(0, height - 1)
-        inner = _part_interior(view.parts.numpy())[row.numpy(), column.numpy()]
-        # A face that turns away ends at hair, and its last pixels show both.
-        seen = visibility.seen.numpy() & (inner | (cloud.limb.numpy() != Limb.HEAD))
-        seen &= ~_stained_hands(color.numpy(), seen, cloud.limb.numpy())
-        rest = cloud.rest_body.numpy().astype(np.float64)
-        far = visibility.mirrored.numpy()
-        on_skull = (cloud.limb.numpy() == Limb.HEAD) & (cloud.is_hair.numpy() < 0.5)
-        everything = Surface(
-            rest=rest,
-            limb=cloud.limb.numpy(),
-            hair_shell=cloud.is_hair.numpy() > 0.5,
-            part=_hands_are_skin(view.parts[row, column].numpy(), cloud.limb.numpy()),
-            seen=seen,
-            copyable=seen & inner & ~background_glow(view, to_copy=True)[row.numpy(), column.numpy()],
-            color=color.numpy().astype(np.float64),
-            mirrored=mirrored_colors(
-                rest,
-                visibility.pixels.numpy().astype(np.float64),
-                source,
-                wanted=np.where(far)[0],
-                known=np.where(on_skull & seen)[0],
-            ),
-        )
+        everything = _known(cloud, visibility, view)
         shows_skin = (visibility.exposed & (visibility.facing > COLOR_FACING)).numpy()
-        shows_skin &= view.parts[row, column].numpy() == Part.SKIN
+        shows_skin &= view.parts[_pixels(visibility, view)].numpy() == Part.SKIN
         inner = cloud.inner.numpy()
         surface = everything.rows(~inner)
         part = spread_parts(surface)
@@ -218,6 +191,43 @@ class OptimizeAvatar:
         skin = everything.rows(inner)
         all_colors[inner] = underlay_colors(surface, colors, garments, skin.rest, skin.limb)
         return torch.from_numpy(all_colors).float(), torch.from_numpy(all_parts)
+
+
+def _known(cloud: PhotoCloud, visibility: Visibility, view: WorkingView) -> Surface:
+    """Gather what the photo says of every Gaussian, before anything is completed."""
+    source = extend_edges(view, inset=COPY_INSET_PX)
+    color = sample_image(_blurred(source), visibility.pixels)
+    row, column = (index.numpy() for index in _pixels(visibility, view))
+    inner = _part_interior(view.parts.numpy())[row, column]
+    limb, hair = cloud.limb.numpy(), cloud.is_hair.numpy() > 0.5
+    # A face that turns away ends at hair, and its last pixels show both.
+    seen = visibility.seen.numpy() & (inner | (limb != Limb.HEAD))
+    seen &= ~_stained_hands(color.numpy(), seen, limb)
+    rest = cloud.rest_body.numpy().astype(np.float64)
+    return Surface(
+        rest=rest,
+        limb=limb,
+        hair_shell=hair,
+        part=_hands_are_skin(view.parts.numpy()[row, column], limb),
+        seen=seen,
+        copyable=seen & inner & ~background_glow(view, to_copy=True)[row, column],
+        color=color.numpy().astype(np.float64),
+        mirrored=mirrored_colors(
+            rest,
+            visibility.pixels.numpy().astype(np.float64),
+            source,
+            wanted=np.where(visibility.mirrored.numpy())[0],
+            known=np.where((limb == Limb.HEAD) & ~hair & seen)[0],
+        ),
+    )
+
+
+def _pixels(visibility: Visibility, view: WorkingView) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give row and column of the pixel that shows each Gaussian, (n,) each."""
+    height, width = view.parts.shape
+    column = visibility.pixels[:, 0].long().clamp(0, width - 1)
+    row = visibility.pixels[:, 1].long().clamp(0, height - 1)
+    return row, column
 
 
 def _part_interior(parts: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -37,7 +37,7 @@ MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
 AROUND_PX = 3
 """What the photo shows within so many pixels bounds a Gaussian's colour [px]."""
-OVERSHOOT = 0.05
+OVERSHOOT = 0.08
 """How far beyond that it may go, so that blurred edges come out sharp [sRGB]."""
 EMPTY = 1e-3
 """Coverage below which a pixel shows nothing."""
@@ -177,7 +177,7 @@ class _Unknowns:
         solid = useful.clamp(LEAST_GROWTH, SOLID_GROWTH)
         self.smallest = torch.where(rim[:, None], LEAST_GROWTH, solid)
         leeway = _color_leeway(visibility, cloud.limb)
-        darkest, lightest = _shown_around(target, visibility.pixels)
+        darkest, lightest = _shown_around(target, visibility.pixels, cloud.limb == Limb.HEAD)
         self.darkest = (colors - leeway).maximum(darkest.minimum(colors)).clamp(0, 1)
         self.lightest = (colors + leeway).minimum(lightest.maximum(colors)).clamp(0, 1)
 
@@ -269,22 +269,20 @@ def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
 
 
 def _shown_around(
-    target: Image, pixels: Float[Tensor, "n 2"]
+    target: Image, pixels: Float[Tensor, "n 2"], bounded: Bool[Tensor, " n"]
 ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
     """Find the darkest and the lightest that the photo shows about each pixel, channel by channel.
 
     A Gaussian that is half hidden would make up for those before it in the opposite tone, and show
-    as a speck from anywhere else.
+    as a speck from anywhere else. Heads alone are ``bounded``: nobody looks at a weave so closely.
     """
     height, width = target.shape[:2]
     column = pixels[:, 0].long().clamp(0, width - 1)
     row = pixels[:, 1].long().clamp(0, height - 1)
     window = np.ones((2 * AROUND_PX + 1,) * 2, np.uint8)
     low, high = cv2.erode(target.numpy(), window), cv2.dilate(target.numpy(), window)
-    return (
-        torch.from_numpy(low)[row, column] - OVERSHOOT,
-        torch.from_numpy(high)[row, column] + OVERSHOOT,
-    )
+    free = (~bounded).float()[:, None] + OVERSHOOT
+    return torch.from_numpy(low)[row, column] - free, torch.from_numpy(high)[row, column] + free
 
 
 def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tensor, "n 1"]:

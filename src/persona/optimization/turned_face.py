@@ -1,4 +1,4 @@
-"""A turned face: how much of its far half is believed, and what its near half shows in its place."""
+"""A turned face: how much of its far half is believed, and what its near half shows instead."""
 
 from dataclasses import replace
 
