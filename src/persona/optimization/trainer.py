@@ -37,7 +37,7 @@ MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
 AROUND_PX = 3
 """What the photo shows within so many pixels bounds a Gaussian's colour [px]."""
-OVERSHOOT = 0.08
+OVERSHOOT = 0.15
 """How far beyond that it may go, so that blurred edges come out sharp [sRGB]."""
 EMPTY = 1e-3
 """Coverage below which a pixel shows nothing."""
