@@ -201,7 +201,7 @@ def test_a_hidden_cheek_takes_the_colour_of_its_twin():
         seen=seen,
         copyable=seen,
         color=np.where(seen[:, None], color, 0.5),
-        mirrored=np.full((len(rest), 3), np.nan),
+        mirrored=np.where((rest[:, 0] < 0)[:, None], color, np.nan),
     )
     colors = complete_colors(surface)
     hidden = (rest[:, 0] < -0.02) & (normals[:, 2] > 0.3)

@@ -177,7 +177,7 @@ def _inside(
     underlay = underlay_of(garments, resting, faces, weights, standoff)
     face = (vertex_limbs(weights) == Limb.HEAD) & find_ears(resting).in_face(resting)
     face &= ~body.regions.mask(*FACE_PIECES).numpy()
-    underlay = with_face(underlay, face, resting, faces)
+    underlay = with_face(underlay, face, resting, faces, standoff)
     inset = underlay.inset[:, None] * vertex_normals(posed.vertices.numpy(), faces)
     return posed.vertices - torch.from_numpy(inset).float(), underlay.faces
 

@@ -122,7 +122,11 @@ def underlay_of(
 
 
 def with_face(
-    underlay: Underlay, face: np.ndarray, rest_vertices: np.ndarray, faces: np.ndarray
+    underlay: Underlay,
+    face: np.ndarray,
+    rest_vertices: np.ndarray,
+    faces: np.ndarray,
+    standoff: np.ndarray,
 ) -> Underlay:
     """Line a face: between two Gaussians that lie a little too far apart its skin shows.
 
@@ -133,8 +137,9 @@ def with_face(
         face: Which vertices are a face's, without eyes and mouth, bool (v,).
         rest_vertices: The naked body's [m], (v, 3).
         faces: Its triangles (f, 3).
+        standoff: How far the dressed surface lies before the skin [m], (v,).
     """
-    inset = np.where(face, FACE_INSET, underlay.inset)
+    inset = np.where(face, FACE_INSET + np.maximum(-standoff, 0), underlay.inset)
     drawn_in = rest_vertices - FACE_INSET * vertex_normals(rest_vertices, faces)
     # In the folds beside nose, eyes and lips it would come out on the other side.
     clear = cKDTree(rest_vertices).query(drawn_in)[0] > FACE_CLEAR * FACE_INSET
