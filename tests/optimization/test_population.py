@@ -34,8 +34,8 @@ def test_rows_are_well_formed(cloud):
     torch.testing.assert_close(cloud.quats_wxyz.norm(dim=1), torch.ones(cloud.count))
     torch.testing.assert_close(cloud.binding.bone_weights.sum(1), torch.ones(cloud.count))
     assert set(cloud.is_hair.tolist()) == {0.0, 1.0}
-    # Flat, and of the size of the gaps: half a millimetre to eight centimetres.
-    assert float(cloud.log_scales.exp().min()) > 5e-4
+    # Flat, and of the size of the gaps: a third of a millimetre to eight centimetres.
+    assert float(cloud.log_scales.exp().min()) > 3e-4
     assert float(cloud.log_scales.exp().max()) < 0.08
 
 
