@@ -173,15 +173,19 @@ def test_short_hair_ends_at_the_nape_and_long_hair_covers_it():
 def test_a_lock_on_an_averted_cheek_that_is_bare_on_the_other_is_no_hair():
     layers = skull()
     columns = np.mgrid[:120, :120][1] + 0.5
-    points = np.array([[x * PIXEL, 0, DEPTH - 0.1] for x in (-20, 0, 20)])
-    bare = np.array([True, False, False])
+    row, column = np.where(layers.on_head)
+    depth = layers.front[row, column]
+    flat = (np.stack([column, row], 1) + 0.5 - 60) * depth[:, None] / CAMERA.focal_px
+    points = np.concatenate([flat, depth[:, None]], 1)
+    bare = column < 50
     layers = replace(layers, head_points=points, averted_cheek=bare, bare_cheek=bare)
     mask = disc(SKULL_PX)
     shell = blow_up(mask & (columns < 66), layers, mask=mask)
     front = shell.vertices[np.unique(shell.faces)]
-    front = front[front[:, 2] < DEPTH - 0.05]
-    assert len(front)
-    assert project(front, CAMERA)[:, 0].min() > 60 - 12
+    front = front[front[:, 2] < DEPTH - 0.1]
+    assert len(front) > 100
+    on_cheek = project(front, CAMERA)[:, 0] < 45
+    assert not on_cheek.any()
 
 
 def test_balls_in_a_disc_make_a_ball_and_in_a_bar_a_cylinder():

@@ -187,9 +187,6 @@ def test_it_does_not_shine_through_at_rest(avatar, behind):
     loud = torch.where(hidden[:, None], torch.tensor([1.0, 0.0, 1.0]), posed.colors)
     painted = render(replace(posed, colors=loud), camera, maps=False).color
     change = (painted - plain).abs().amax(-1)
-    print(
-        "SHARE", float((change > 0.1).sum()) / float((plain.sum(-1) > 0).sum()), int(hidden.sum())
-    )
     assert float((change > 0.1).sum()) < 0.003 * float((plain.sum(-1) > 0).sum())
 
 
