@@ -47,6 +47,7 @@ def person(*tubes, colors, parts):
         seen=seen,
         copyable=seen,
         color=np.where(seen[:, None], true_color, 0.5),
+        mirrored=np.full((len(rest), 3), np.nan),
     )
     return surface, true_part, true_color
 
@@ -153,6 +154,7 @@ def test_a_forehead_taken_for_hair_does_not_colour_the_back_of_a_head():
         seen=seen,
         copyable=seen,
         color=np.where(seen[:, None], color, 0.5),
+        mirrored=np.full((len(rest), 3), np.nan),
     )
     colors = complete_colors(surface)
     back = (rest[:, 2] < 0) & (rest[:, 1] > 0.47)
@@ -178,6 +180,7 @@ def test_a_scalp_that_shows_through_does_not_lighten_the_back(blond):
         seen=seen,
         copyable=seen,
         color=np.where(seen[:, None], color, 0.5),
+        mirrored=np.full((len(rest), 3), np.nan),
     )
     colors = complete_colors(surface)
     back = (rest[:, 2] < -0.04) & (rest[:, 1] > 0.5)
@@ -198,6 +201,7 @@ def test_a_hidden_cheek_takes_the_colour_of_its_twin():
         seen=seen,
         copyable=seen,
         color=np.where(seen[:, None], color, 0.5),
+        mirrored=np.where((rest[:, 0] < 0)[:, None], color, np.nan),
     )
     colors = complete_colors(surface)
     hidden = (rest[:, 0] < -0.02) & (normals[:, 2] > 0.3)

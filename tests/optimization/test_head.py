@@ -8,7 +8,9 @@ import pytest
 from persona.optimization.head import (
     NAPE,
     Ears,
-    averted_cheek,
+    bare_on_other_side,
+    far_cheek,
+    far_side,
     find_ears,
     hair_source_points,
     head_parts,
@@ -45,14 +47,19 @@ def head_of(ball, *, hair):
         seen=seen,
         copyable=seen,
         color=np.zeros((len(ball), 3)),
+        mirrored=np.full((len(ball), 3), np.nan),
     )
 
 
-def label(surface, *, under_hair=None):
-    if under_hair is None:
-        under_hair = np.zeros(len(surface.rest), bool)
+def label(surface, *, under_hair=None, shows_skin=None):
+    nowhere = np.zeros(len(surface.rest), bool)
     ears = Ears(depth=EAR_DEPTH, height=EAR_HEIGHT)
-    return head_parts(surface, ears, under_hair=under_hair)
+    return head_parts(
+        surface,
+        ears,
+        under_hair=nowhere if under_hair is None else under_hair,
+        shows_skin=nowhere if shows_skin is None else shows_skin,
+    )
 
 
 def test_hair_goes_round_the_back_down_to_the_nape(ball):
@@ -92,6 +99,7 @@ def test_only_unseen_parts_of_the_head_change(ball):
         seen=np.r_[surface.seen, np.zeros(len(ball), bool)],
         copyable=np.r_[surface.seen, np.zeros(len(ball), bool)],
         color=np.zeros((len(rest), 3)),
+        mirrored=np.full((len(rest), 3), np.nan),
     )
     part = label(both)
     assert np.array_equal(part[: len(ball)][surface.seen], surface.part[surface.seen])
@@ -126,17 +134,55 @@ def test_half_a_face_is_the_twin_of_the_other(ball):
     np.testing.assert_allclose(ball[mine] * [-1, 1, 1], ball[twin], atol=0.012)
 
 
-def test_a_turned_head_hides_half_a_face_and_a_straight_one_none(body):
-    vertices = body.v_template.numpy()
-    ears = find_ears(vertices)
+def turned(points, angle_deg):
+    """A head before the camera (y down, z ahead), turned to its own left by an angle."""
+    angle = np.radians(angle_deg)
+    turn = np.array(
+        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    )
+    return (points @ turn.T) * [1, -1, -1] + [0, 0, 3]
+
+
+@pytest.mark.parametrize(("angle_deg", "far"), [(30, 1), (-30, -1), (18, 1), (5, 0), (0, 0)])
+def test_a_turned_head_has_a_far_half_and_a_straight_one_none(body, angle_deg, far):
+    """Who looks to their own left hides the left half of their face."""
+    vertices = body.v_template.double().numpy()
     on_head = body.weights.argmax(1).numpy() == 15
-    nowhere = np.zeros(len(vertices), bool)
-    assert not averted_cheek(vertices, on_head, nowhere).any()
-    hidden = averted_cheek(vertices, on_head, vertices[:, 0] > 0)
-    assert hidden.any()
-    assert (vertices[hidden, 0] > 0).all()
-    assert (vertices[hidden, 2] > ears.depth).all()
-    assert on_head[hidden].all()
+    side = far_side(vertices[on_head], turned(vertices[on_head], angle_deg))
+    assert side == far
+    ears = find_ears(vertices)
+    cheek = far_cheek(vertices, on_head, side, ears)
+    assert cheek.any() == (far != 0)
+    assert (vertices[cheek, 0] * far > 0).all()
+    assert (vertices[cheek, 2] > ears.depth).all()
+    assert on_head[cheek].all()
+
+
+def test_the_nape_turns_with_the_head(body):
+    vertices = body.v_template.double().numpy()
+    head = vertices[body.weights.argmax(1).numpy() == 15]
+    ears = find_ears(vertices)
+    plane = ears.nape_plane(head, turned(head, 40))
+    height = turned(head, 40) @ plane[:3] + plane[3]
+    np.testing.assert_allclose(height, head[:, 1] - (ears.height - NAPE), atol=1e-9)
+
+
+def test_a_cheek_is_bare_where_the_photo_shows_skin_at_its_twin(ball):
+    left = ball[:, 0] > 0
+    pixels = 100 + 500 * ball[:, :2]
+    parts = np.full((400, 400), int(Part.HAIR))
+    parts[:, :100] = Part.SKIN
+    assert bare_on_other_side(ball, left, pixels, parts)[left].mean() > 0.95
+    parts[:] = Part.HAIR
+    assert not bare_on_other_side(ball, left, pixels, parts).any()
+
+
+def test_hair_beside_a_face_is_not_painted_on_what_shows_skin(ball):
+    surface = head_of(ball, hair=True)
+    face = ~surface.seen & (ball[:, 2] > 0.025) & (ball[:, 1] < EAR_HEIGHT + 0.02)
+    surface = replace(surface, seen=surface.seen & (ball[:, 1] > HAIRLINE))
+    part = label(surface, under_hair=~surface.seen, shows_skin=face)
+    assert (part[face] == Part.SKIN).all()
 
 
 def test_hair_below_the_hairline_is_fetched_from_above_it():

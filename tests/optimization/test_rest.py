@@ -46,7 +46,7 @@ def test_sizes_come_back_where_no_bound_was_met(posed, cloud, canonical):
     """The area of each splat, unless it would have left a hole or made a spike at rest."""
     before = (2 * cloud.log_scales).exp().sum(1)
     after = posed.covariances[:, [0, 3, 5]].sum(1)
-    gap = neighbor_gap(canonical.means)[:, None]
+    gap = neighbor_gap(canonical.means, cloud.inner)[:, None]
     free = canonical.log_scales[:, :2].exp() / gap
     unbound = ((free > NARROWEST * 1.01) & (free < WIDEST * 0.99)).all(1)
     assert unbound.float().mean() > 0.5
@@ -54,11 +54,11 @@ def test_sizes_come_back_where_no_bound_was_met(posed, cloud, canonical):
     assert float(((ratio > 0.9) & (ratio < 1.1)).float().mean()) > 0.9
 
 
-def test_axes_at_rest_are_rotations_and_sizes_within_bounds(canonical):
+def test_axes_at_rest_are_rotations_and_sizes_within_bounds(canonical, cloud):
     axes = quaternion_to_matrix(canonical.quats_wxyz)
     eye = torch.eye(3).expand_as(axes)
     torch.testing.assert_close(axes @ axes.transpose(1, 2), eye, atol=1e-4, rtol=0)
-    ratio = canonical.log_scales[:, :2].exp() / neighbor_gap(canonical.means)[:, None]
+    ratio = canonical.log_scales[:, :2].exp() / neighbor_gap(canonical.means, cloud.inner)[:, None]
     assert float(ratio.min()) >= NARROWEST * 0.999
     assert float(ratio.max()) <= WIDEST * 1.001
 

@@ -10,10 +10,10 @@ import torch
 from persona.geometry.cameras import photo_camera
 from persona.kernels import rasterize_mesh
 from persona.optimization.dress import vertex_limbs
-from persona.optimization.hair_shell import HEAD_DEPTH_RATIO, hair_shell
+from persona.optimization.hair_shell import HANGS, hair_shell
 from persona.optimization.hats import Hat
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb
-from persona.optimization.shells import BodyLayers
+from persona.optimization.shells import BodyLayers, grow_depth, harmonic, inscribed_balls
 from persona.optimization.silhouette import draw_mask, project
 from persona.optimization.webs import WEB_GROUP, web_shells
 
@@ -34,7 +34,10 @@ def nothing_drawn(shape=(120, 120)) -> BodyLayers:
         hidden_hand=far,
         head_back=-far,
         head_points=np.array([[0.0, 0.0, DEPTH]]),
+        far_side=0,
         averted_cheek=np.zeros(1, bool),
+        bare_cheek=np.zeros(1, bool),
+        nape=np.array([0.0, -1.0, 0.0, 10.0]),
     )
 
 
@@ -57,15 +60,15 @@ def blow_up(hair, layers=None, mask=None, hat=None):
 
 
 def test_a_disc_of_hair_becomes_a_ball():
-    """Its half thickness is sqrt(r^2 - d^2), times the depth of a head over its width."""
+    """Its half thickness is sqrt(r^2 - d^2)."""
     radius = 40
     shell = blow_up(disc(radius))
     pixel = DEPTH / CAMERA.focal_px
     distance = np.linalg.norm(project(shell.vertices, CAMERA) - 60, axis=1)
     inside = distance < 0.8 * radius
-    expected = HEAD_DEPTH_RATIO * pixel * np.sqrt(radius**2 - distance[inside] ** 2)
+    expected = pixel * np.sqrt(radius**2 - distance[inside] ** 2)
     found = np.abs(shell.vertices[inside, 2] - DEPTH)
-    np.testing.assert_allclose(found, expected, atol=1.5 * pixel)
+    np.testing.assert_allclose(found, expected, atol=1.8 * pixel)
     toward = shell.vertices[:, 2] < DEPTH
     assert toward.sum() == pytest.approx((~toward).sum(), rel=0.1), "as much behind as in front"
 
@@ -102,10 +105,119 @@ def test_a_face_that_is_turned_away_stays_free():
         nothing_drawn(),
         head_points=np.array([cheek, back]),
         averted_cheek=np.array([True, False]),
+        bare_cheek=np.zeros(2, bool),
     )
     shell = blow_up(disc(40), layers)
     assert len(shell.faces) > 1000
     assert shell.vertices[shell.faces, 0].max() < 0.02
+
+
+SKULL_PX, HAIR_PX = 30, 6
+PIXEL = DEPTH / CAMERA.focal_px
+
+
+def skull(radius=SKULL_PX, squeeze=0.8):
+    """Layers of an egg of a head, less deep than wide: what its picture alone does not tell."""
+    rows, columns = np.mgrid[:120, :120] + 0.5
+    head = disc(radius)
+    away = np.clip(radius**2 - (rows - 60) ** 2 - (columns - 60) ** 2, 0, None)
+    half = squeeze * PIXEL * np.sqrt(away)
+    return replace(
+        nothing_drawn(),
+        covered=head,
+        on_head=head,
+        front=np.where(head, DEPTH - half, np.inf),
+        head_back=np.where(head, DEPTH + half, -np.inf),
+    )
+
+
+def test_hair_behind_is_as_thick_as_its_outline_and_no_thicker():
+    layers = skull()
+    shell = blow_up(disc(SKULL_PX + HAIR_PX), layers, mask=disc(SKULL_PX + HAIR_PX))
+    at = project(shell.vertices, CAMERA)
+    middle = np.linalg.norm(at - 60, axis=1) < 6
+    back = shell.vertices[middle, 2].max()
+    assert back - layers.head_back.max() == pytest.approx(HAIR_PX * PIXEL, abs=1.5 * PIXEL)
+
+
+def test_a_shell_is_closed_between_front_and_back():
+    """Every edge has two triangles: no light falls in at the crown, however the outline steps."""
+    shell = blow_up(disc(37, center=(58.3, 61.1)))
+    edges = np.sort(shell.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, counts = np.unique(edges, axis=0, return_counts=True)
+    assert (counts == 2).all()
+
+
+def test_short_hair_ends_at_the_nape_and_long_hair_covers_it():
+    """The plane lies 10 px below the middle of the head; up is minus y."""
+    low = 10 * PIXEL
+    layers = replace(skull(), nape=np.array([0.0, -1.0, 0.0, low]))
+    rows = np.mgrid[:120, :120][0] + 0.5
+    mask = disc(SKULL_PX + HAIR_PX)
+    reach = int(2 * HANGS / PIXEL) + 2
+    for hair, covers in ((mask & (rows < 70), False), (mask & (rows < 70 + 2 * reach), True)):
+        shell = hair_shell(
+            mask,
+            hair,
+            layers,
+            camera=CAMERA,
+            head_depth=DEPTH,
+            chin_row=110.0,
+            shoulder_row=118.0,
+        )
+        behind = shell.vertices[np.unique(shell.faces)]
+        behind = behind[behind[:, 2] > DEPTH + 0.05]
+        assert (behind[:, 1].max() > low + 2 * PIXEL) is np.bool_(covers)
+
+
+def test_a_lock_on_an_averted_cheek_that_is_bare_on_the_other_is_no_hair():
+    layers = skull()
+    columns = np.mgrid[:120, :120][1] + 0.5
+    row, column = np.where(layers.on_head)
+    depth = layers.front[row, column]
+    flat = (np.stack([column, row], 1) + 0.5 - 60) * depth[:, None] / CAMERA.focal_px
+    points = np.concatenate([flat, depth[:, None]], 1)
+    bare = column < 50
+    layers = replace(layers, head_points=points, averted_cheek=bare, bare_cheek=bare)
+    mask = disc(SKULL_PX)
+    shell = blow_up(mask & (columns < 66), layers, mask=mask)
+    front = shell.vertices[np.unique(shell.faces)]
+    front = front[front[:, 2] < DEPTH - 0.1]
+    assert len(front) > 100
+    on_cheek = project(front, CAMERA)[:, 0] < 45
+    assert not on_cheek.any()
+
+
+def test_balls_in_a_disc_make_a_ball_and_in_a_bar_a_cylinder():
+    rows, columns = np.mgrid[:120, :120] + 0.5
+    found = inscribed_balls(disc(40))
+    away = (rows - 60) ** 2 + (columns - 60) ** 2
+    inside = away < 32**2
+    np.testing.assert_allclose(found[inside], np.sqrt(40**2 - away[inside]), atol=2.0)
+    bar = (np.abs(rows - 60) < 10) & (np.abs(columns - 60) < 50)
+    assert inscribed_balls(bar)[55:65, 30:90].max() == pytest.approx(10, abs=0.6)
+
+
+def test_a_harmonic_function_is_linear_between_lines_and_never_leaves_its_bounds():
+    region = np.zeros((20, 40), bool)
+    region[2:-2, 2:-2] = True
+    known = region.copy()
+    known[:, 3:-3] = False
+    known[:, 2], known[:, -3] = region[:, 2], region[:, -3]
+    columns = np.mgrid[:20, :40][1].astype(float)
+    found = harmonic(np.where(known, columns, 0), known, region)
+    np.testing.assert_allclose(found[region], columns[region], atol=1e-6)
+    assert not harmonic(columns, np.zeros_like(known), region).any()
+
+
+def test_a_ball_grown_by_a_ball_is_a_larger_ball():
+    rows, columns = np.mgrid[:120, :120] + 0.5
+    away = (rows - 60) ** 2 + (columns - 60) ** 2
+    depth = np.where(disc(25), np.sqrt(np.maximum(25.0**2 - away, 0)), np.nan)
+    grown = grow_depth(depth, np.full((120, 120), 6.0), disc(25), 1.0)
+    inside = away < 28**2
+    np.testing.assert_allclose(grown[inside], np.sqrt(31.0**2 - away[inside]), atol=0.7)
+    assert np.isneginf(grown[away > 32**2]).all()
 
 
 def test_a_hat_is_as_deep_as_it_is_wide():

@@ -111,10 +111,26 @@ def test_an_arm_is_inside_short_sleeves_and_not_inside_long_ones(body, drawn, sl
 
 def test_nobody_has_it_in_a_skirt_and_a_sleeveless_top(body, drawn):
     view = working_view(drawn.photo, drawn.observation, drawn.fit, person_height=200)
-    assert len(dress(body, drawn.fit, view).inner_faces) == 0
+    assert _on_limbs(body, dress(body, drawn.fit, view)) == 0
     skirt = replace(WORN, lower=Lower.SKIRT, hems=(0.8, 0.8), sleeves=(0.0, 0.0))
     garments = make_garments(skirt, body, drawn.fit.identity).garments
-    assert len(dress(body, drawn.fit, view, garments=garments).inner_faces) == 0
+    assert _on_limbs(body, dress(body, drawn.fit, view, garments=garments)) == 0
+
+
+def _on_limbs(body, dressed) -> int:
+    """Count the triangles that are no lining of a face."""
+    inside = dressed.faces[torch.from_numpy(dressed.inner_faces)]
+    limbs = LIMB_OF_JOINT[body.weights[inside].argmax(-1).numpy()]
+    return int((limbs != Limb.HEAD).any(1).sum())
+
+
+def test_a_face_is_lined_with_its_own_colour_off_eyes_and_mouth(body, dressed):
+    inside = dressed.faces[torch.from_numpy(dressed.inner_faces)]
+    assert len(inside) > 100
+    pieces = body.regions.mask("left_eye", "right_eye", "mouth_inner", "tongue", "teeth", "ears")
+    assert not bool(pieces[inside].any())
+    behind = (dressed.vertices - dressed.inner)[inside.flatten()].norm(dim=1)
+    assert float(behind.quantile(0.02)) > 0.8 * INSET
 
 
 def _leg(part: Part, garments, *, seen: bool = True) -> Surface:
@@ -135,6 +151,7 @@ def _leg(part: Part, garments, *, seen: bool = True) -> Surface:
         seen=known,
         copyable=known,
         color=colors,
+        mirrored=np.full((290, 3), np.nan),
     )
 
 

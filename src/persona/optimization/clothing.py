@@ -30,13 +30,13 @@ from persona.optimization.dress import (
 )
 from persona.optimization.hair_shell import hair_shell
 from persona.optimization.hats import find_hat
-from persona.optimization.head import averted_cheek
+from persona.optimization.head import bare_on_other_side, far_cheek, far_side, find_ears
 from persona.optimization.hems import with_seen_hem
 from persona.optimization.limbs import Limb
 from persona.optimization.shells import BodyLayers, Shell
 from persona.optimization.silhouette import SilhouetteFit, fit_silhouette, project, vertex_normals
 from persona.optimization.skirt import HEM_REACH, Skirt, covered_by, joined_freedom, skirt_of
-from persona.optimization.underlay import underlay_of
+from persona.optimization.underlay import underlay_of, with_face
 from persona.optimization.view import WorkingView
 from persona.optimization.webs import web_shells
 from persona.records.body_fit import BodyFit
@@ -47,10 +47,8 @@ BELOW_CHIN_M = 0.02
 """Hair follows the head down to here below the head's lowest point [m]."""
 REST_ON_BODY_M = 0.16
 """... and the torso from here on [m]."""
-
-
-AVERTED = 0.1
-"""Cosine between normal and view below which a part of the face is turned away [-]."""
+FACE_PIECES = ("left_eye", "right_eye", "mouth_inner", "tongue", "teeth", "ears")
+"""What belongs to a head and is no skin of its face."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +79,8 @@ class DressedBody:
     """Which of its triangles trouser legs and sleeves may uncover; see `underlay`."""
     shells: tuple[Shell, ...]
     """Skirts, hair and webs; camera frame."""
+    far_side: int
+    """Sign of x of the half of the face that is turned away, 0 where both show."""
     front: Float[Tensor, "h w"]
     """Depth of the nearest surface, shells included [m]; infinite on background."""
     iou: float
@@ -161,6 +161,7 @@ def dress(
         inner=inner,
         inner_faces=inner_faces,
         shells=tuple(shells),
+        far_side=layers.far_side,
         front=torch.from_numpy(front).float(),
         iou=float((covered & mask).sum() / max(1, union)),
     )
@@ -174,6 +175,9 @@ def _inside(
     resting = posed.rest_vertices.numpy().astype(np.float64)
     standoff = ((dressed_rest - resting) * vertex_normals(resting, faces)).sum(1)
     underlay = underlay_of(garments, resting, faces, weights, standoff)
+    face = (vertex_limbs(weights) == Limb.HEAD) & find_ears(resting).in_face(resting)
+    face &= ~body.regions.mask(*FACE_PIECES).numpy()
+    underlay = with_face(underlay, face, resting, faces, standoff)
     inset = underlay.inset[:, None] * vertex_normals(posed.vertices.numpy(), faces)
     return posed.vertices - torch.from_numpy(inset).float(), underlay.faces
 
@@ -282,12 +286,15 @@ def _layers(
     head_faces = (face_limbs == Limb.HEAD).all(1)
     trunk_faces = np.isin(face_limbs, (Limb.NECK, Limb.TORSO)).any(1)
     head = limbs == Limb.HEAD
-    toward = -(vertex_normals(vertices, faces) * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
     # Depths mirrored about the far end: what was farthest is nearest.
     far = vertices[:, 2].max() + vertices[:, 2].min()
     mirrored = np.concatenate([vertices[:, :2], far - vertices[:, 2:]], 1)
     trunk_mesh = faces[shown][head_faces | trunk_faces]
-    _, back = _draw(mirrored, trunk_mesh, view, pixels=project(vertices, view.camera))
+    pixels = project(vertices, view.camera)
+    _, back = _draw(mirrored, trunk_mesh, view, pixels=pixels)
+    ears = find_ears(resting)
+    side = far_side(resting[head], vertices[head])
+    averted = far_cheek(resting, head, side, ears)
     return BodyLayers(
         covered=ids >= 0,
         front=front,
@@ -296,7 +303,10 @@ def _layers(
         hidden_hand=hidden,
         head_back=far - back,
         head_points=vertices[head],
-        averted_cheek=averted_cheek(resting, head, toward < AVERTED)[head],
+        averted_cheek=averted[head],
+        bare_cheek=bare_on_other_side(resting, averted, pixels, view.parts.numpy())[head],
+        far_side=side,
+        nape=ears.nape_plane(resting[head], vertices[head]),
     )
 
 

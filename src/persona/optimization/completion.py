@@ -6,7 +6,7 @@ import scipy.sparse.linalg as spla
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from persona.optimization.head import head_twins, looks_like_skin, nearest_hair
+from persona.optimization.head import looks_like_skin, nearest_hair
 from persona.optimization.limbs import MIRROR, Limb, along, front_plane
 from persona.optimization.surface import Surface
 from persona.records.observation import Part
@@ -210,11 +210,8 @@ def _face_colors(surface: Surface, source: np.ndarray, target: np.ndarray) -> np
     share = 1 / (distance.reshape(-1, voters) + FACE_REACH) ** 2
     share /= share.sum(1, keepdims=True)
     colors = np.einsum("nk,nkc->nc", share, surface.color[source[ids.reshape(-1, voters)]])
-    mine, twin = head_twins(surface, target, source)
-    place = np.full(len(surface.rest), -1)
-    place[target] = np.arange(len(target))
-    colors[place[mine]] = surface.color[twin]
-    return colors
+    mirrored = surface.mirrored[target]
+    return np.where(np.isnan(mirrored), colors, mirrored)
 
 
 def _main_cloth(surface: Surface, source: np.ndarray, limb: Limb, part: Part) -> np.ndarray:

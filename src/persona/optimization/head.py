@@ -1,5 +1,6 @@
 """What the unseen sides of a head show: hair where hair goes on, skin elsewhere."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,8 @@ NAPE = 0.03
 HAIRLINE = ((0.02, 0.045), (0.08, 0.115))
 """Above the line through these two places a head that has hair shows hair from every side: from
 the temple to the forehead, each so far before and above the ear lobes [m]."""
-HIDDEN_HALF = 0.4
-"""Share of half a face that must be turned away for the half to count as hidden [-]."""
+TURNED = math.radians(13)
+"""A face that is turned farther from the camera has a near and a far half [rad]."""
 UNDER_HAIR = 0.02
 """What the shell of hair covers more closely than this is hair as well [m]."""
 CONTINUES = 0.05
@@ -45,6 +46,17 @@ class Ears:
     height: float
     """y of both [m]."""
 
+    def nape_plane(self, rest: np.ndarray, in_camera: np.ndarray) -> np.ndarray:
+        """Find the plane at which short hair ends; points as of `head_axes`.
+
+        Returns:
+            Normal, upwards along the head, and offset [m]: above the plane ``normal . point +
+            offset`` is positive, (4,).
+        """
+        up = head_axes(rest, in_camera)[:, 1]
+        level = self.height - NAPE - rest[:, 1].mean()
+        return np.r_[up, -up @ in_camera.mean(0) - level]
+
     def in_face(self, rest: np.ndarray) -> np.ndarray:
         """Tell which rest-pose points of a head lie before the ears and below the hairline."""
         (near, low), (far, high) = HAIRLINE
@@ -59,31 +71,71 @@ def find_ears(rest_vertices: np.ndarray) -> Ears:
     return Ears(depth=float(lobes[:, 2].mean()), height=float(lobes[:, 1].mean()))
 
 
-def averted_cheek(
-    rest_vertices: np.ndarray, on_head: np.ndarray, averted: np.ndarray
+def head_axes(rest: np.ndarray, in_camera: np.ndarray) -> np.ndarray:
+    """Find where a head's left, up and ahead point, as columns of a rotation (3, 3).
+
+    Args:
+        rest: Points of the head in the rest pose [m], (k, 3).
+        in_camera: The same points in the photo's camera [m], (k, 3).
+    """
+    before, after = rest - rest.mean(0), in_camera - in_camera.mean(0)
+    u, _, v = np.linalg.svd(after.T @ before)
+    return u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v
+
+
+def far_side(rest: np.ndarray, in_camera: np.ndarray) -> int:
+    """Tell which half of a face is turned away from the camera; points as of `head_axes`.
+
+    Returns:
+        1 for the person's left half, where x > 0 at rest, -1 for the right one, 0 where both show.
+    """
+    toward = -in_camera.mean(0) / np.linalg.norm(in_camera.mean(0))
+    to_its_left = float(toward @ head_axes(rest, in_camera)[:, 0])
+    return 0 if abs(to_its_left) < math.sin(TURNED) else -1 if to_its_left > 0 else 1
+
+
+def far_cheek(rest: np.ndarray, on_head: np.ndarray, side: int, ears: Ears) -> np.ndarray:
+    """Find the points of a face on the half that `far_side` named, bool (n,)."""
+    return on_head & ears.in_face(rest) & (rest[:, 0] * side > 0)
+
+
+def bare_on_other_side(
+    rest_vertices: np.ndarray, averted: np.ndarray, pixels: np.ndarray, parts: np.ndarray
 ) -> np.ndarray:
-    """Find the half of a face that a turned head hides; none where both halves show.
+    """Find the places of an averted cheek whose twins on the other cheek are seen to be skin.
+
+    A face is its own mirror image: a lock of hair that seems to lie there belongs to the temple
+    beyond, whose picture is beside it.
 
     Args:
         rest_vertices: A body of SMPL-X's topology in its rest pose, (v, 3) [m].
-        on_head: Which of them belong to the head, (v,).
-        averted: Which are turned away from the camera, (v,).
+        averted: Its averted cheek, (v,), from `far_cheek`.
+        pixels: Where the vertices are in the picture (x, y) [px], (v, 2).
+        parts: A `Part` for every pixel, (h, w).
     """
-    in_face = on_head & find_ears(rest_vertices).in_face(rest_vertices)
-    hidden = np.zeros(len(in_face), bool)
-    for half in (rest_vertices[:, 0] > 0, rest_vertices[:, 0] < 0):
-        if averted[in_face & half].mean() > HIDDEN_HALF:
-            hidden |= in_face & half
-    return hidden
+    bare = np.zeros(len(averted), bool)
+    if not averted.any():
+        return bare
+    here = np.where(averted)[0]
+    seen = np.where(~averted)[0]
+    mirrored = rest_vertices[here] * np.array([-1.0, 1.0, 1.0])
+    distance, nearest = cKDTree(rest_vertices[seen]).query(mirrored)
+    at = np.clip(pixels[seen[nearest]].astype(int), 0, [parts.shape[1] - 1, parts.shape[0] - 1])
+    bare[here] = (distance < TWIN) & (parts[at[:, 1], at[:, 0]] == Part.SKIN)
+    return bare
 
 
-def head_parts(surface: Surface, ears: Ears, *, under_hair: np.ndarray) -> np.ndarray:
+def head_parts(
+    surface: Surface, ears: Ears, *, under_hair: np.ndarray, shows_skin: np.ndarray
+) -> np.ndarray:
     """Label the unseen Gaussians of the head.
 
     Args:
         surface: Parts are believed where seen.
         ears: Of the person at rest.
         under_hair: Whether the shell of hair lies close over it, (n,).
+        shows_skin: Whether its pixel shows skin and nothing stands before it, (n,): hair beside a
+            face is never painted on it.
 
     Returns:
         A `Part` for each Gaussian; only unseen ones of the head change.
@@ -110,6 +162,7 @@ def head_parts(surface: Surface, ears: Ears, *, under_hair: np.ndarray) -> np.nd
     if len(known):
         mine, twin = head_twins(surface, np.where(unknown)[0], known)
         part[mine] = part[twin]
+    part[unknown & shows_skin & ears.in_face(surface.rest)] = Part.SKIN
     return part
 
 

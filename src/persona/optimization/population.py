@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from persona.avatar.binding import Binding, bind_to_triangles, detach_from_mesh, join_bindings
-from persona.avatar.initialize import sample_surface, surfel_axes
+from persona.avatar.initialize import NEIGHBORS, sample_surface, surfel_axes
 from persona.body.skinning import blend_transforms
 from persona.optimization.clothing import DressedBody
 from persona.optimization.cloud import PhotoCloud
@@ -72,12 +73,15 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
         importance = torch.full((len(faces),), HAIR_IMPORTANCE if shell.is_hair else 1.0)
         meshes.append((points, faces, importance * _facing_factor(points, faces, view)))
         makers.append(partial(_on_shell, dressed, shell, points))
-    inner = torch.from_numpy(dressed.inner_faces)
-    importance = torch.full((len(inner),), INNER_IMPORTANCE)
-    meshes.append((dressed.inner, dressed.faces[inner], importance))
-    makers.append(partial(_inside, dressed))
+    on_head = (dressed.limbs[dressed.faces.numpy()[dressed.inner_faces]] == Limb.HEAD).all(1)
+    for rows in (dressed.inner_faces[~on_head], dressed.inner_faces[on_head]):
+        lining = torch.from_numpy(rows)
+        importance = torch.full((len(lining),), INNER_IMPORTANCE)
+        meshes.append((dressed.inner, dressed.faces[lining], importance))
+        makers.append(partial(_inside, dressed, lining))
     masses = torch.tensor([float((_areas(v, f) * w).sum()) for v, f, w in meshes])
     shares = torch.floor(masses / masses.sum() * count).long()
+    shares[1:][shares[1:] <= NEIGHBORS] = 0  # Too few to tell how far apart they are.
     shares[0] += count - shares.sum()
     clouds = []
     for (vertices, faces, importance), make, share in zip(meshes, makers, shares, strict=True):
@@ -91,7 +95,7 @@ def populate(dressed: DressedBody, view: WorkingView, *, count: int, seed: int) 
         normal = torch.nn.functional.normalize((normals[corners] * weights).sum(1), dim=1)
         quats, log_scales = surfel_axes(means, normal)
         made = make(means, samples.face_ids, samples.barycentric)
-        inner = torch.full((int(share),), make is makers[-1])
+        inner = torch.full((int(share),), make in makers[-2:])
         log_scales = log_scales.clamp(max=math.log(WIDEST_INNER)) if inner.any() else log_scales
         clouds.append((means, normal, quats, log_scales, *made, inner))
     return _join(clouds)
@@ -103,8 +107,20 @@ def _body_importance(dressed: DressedBody, view: WorkingView) -> Float[Tensor, "
     under = torch.from_numpy(dressed.under).float()
     hidden = under[dressed.faces].mean(1)
     by_face = by_vertex[dressed.faces].mean(1)
-    shown = by_face * _facing_factor(dressed.vertices, dressed.faces, view)
+    favor = _facing_factor(dressed.vertices, dressed.faces, view)
+    shown = by_face * (_as_mirrored(dressed, favor) if dressed.far_side else favor)
     return hidden * HIDDEN_IMPORTANCE + (1 - hidden) * shown
+
+
+def _as_mirrored(dressed: DressedBody, favor: Float[Tensor, " f"]) -> Float[Tensor, " f"]:
+    """Favour both halves of a turned head alike: the far one shows the near one's detail."""
+    head = np.where((dressed.limbs[dressed.faces.numpy()] == Limb.HEAD).all(1))[0]
+    middle = dressed.naked_rest[dressed.faces[head]].mean(1).double().numpy()
+    twin = cKDTree(middle).query(middle * np.array([-1.0, 1.0, 1.0]))[1]
+    favor = favor.clone()
+    mine = favor[head]
+    favor[head] = torch.maximum(mine, mine[torch.from_numpy(twin)])
+    return favor
 
 
 def _facing_factor(
@@ -161,9 +177,11 @@ def _on_body(
     return rest, naked, binding, limb, torch.zeros(len(rest)), under
 
 
-def _inside(dressed: DressedBody, means: Tensor, face_ids: Tensor, barycentric: Tensor) -> Made:
-    """The same on skin inside clothes: it goes with the body, and no skirt covers it."""
-    faces = torch.from_numpy(dressed.inner_faces)[face_ids]
+def _inside(
+    dressed: DressedBody, lining: Tensor, means: Tensor, face_ids: Tensor, barycentric: Tensor
+) -> Made:
+    """The same on skin inside clothes and face: it goes with the body, and no skirt covers it."""
+    faces = lining[face_ids]
     rest, naked, binding, limb, hair, under = _on_body(
         dressed, dressed.naked_rest, means, faces, barycentric
     )

@@ -16,6 +16,7 @@ from persona.core.threads import one_thread
 from persona.optimization.clothing import DressedBody, dress
 from persona.optimization.cloud import PhotoCloud
 from persona.optimization.completion import complete_colors, spread_parts
+from persona.optimization.facing import COLOR_FACING
 from persona.optimization.hands import hidden_hands, tuck_hands
 from persona.optimization.head import UNDER_HAIR, find_ears, head_parts
 from persona.optimization.limbs import Limb
@@ -24,8 +25,14 @@ from persona.optimization.rest import to_rest
 from persona.optimization.skirt import part_of_covered, shaded_under
 from persona.optimization.surface import Surface
 from persona.optimization.trainer import TrainConfig, train_on_photo
+from persona.optimization.turned_face import distrust_far_half, mirrored_colors
 from persona.optimization.underlay import underlay_colors
-from persona.optimization.view import WorkingView, extend_edges, working_view
+from persona.optimization.view import (
+    WorkingView,
+    background_glow,
+    extend_edges,
+    working_view,
+)
 from persona.optimization.visibility import Visibility, sample_image, see
 from persona.records.body_fit import BodyFit
 from persona.records.garment import Garment
@@ -107,6 +114,10 @@ class OptimizeAvatar:
         dressed = dress(self.body, fit, view, hidden=hidden, garments=garments)
         cloud = populate(dressed, view, count=self.config.gaussians, seed=seed)
         visibility = see(cloud, view, dressed.front, hidden=hidden)
+        ears = find_ears(dressed.naked_rest.numpy())
+        visibility = distrust_far_half(
+            visibility, cloud, dressed.far_side, ears, self._eyes(dressed)
+        )
         colors, parts = self._paint(cloud, visibility, view, dressed, garments)
         trained = train_on_photo(
             cloud,
@@ -141,6 +152,12 @@ class OptimizeAvatar:
         check_avatar(avatar)
         return avatar
 
+    def _eyes(self, dressed: DressedBody) -> np.ndarray:
+        """Find the middles of both eyes at rest [m], (2, 3)."""
+        rest = dressed.naked_rest
+        eyes = [rest[self.body.regions.part(f"{side}_eye")].mean(0) for side in ("left", "right")]
+        return torch.stack(eyes).double().numpy()
+
     def _paint(
         self,
         cloud: PhotoCloud,
@@ -150,30 +167,20 @@ class OptimizeAvatar:
         garments: Sequence[Garment],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Colour what is seen from the photo, and the rest from what is seen; colours and parts."""
-        source = extend_edges(view, inset=COPY_INSET_PX)
-        color = sample_image(_blurred(source), visibility.pixels)
-        height, width = view.parts.shape
-        column = visibility.pixels[:, 0].long().clamp(0, width - 1)
-        row = visibility.pixels[:, 1].long().clamp(0, height - 1)
-        inner = _part_interior(view.parts.numpy())[row.numpy(), column.numpy()]
-        # A face that turns away ends at hair, and its last pixels show both.
-        seen = visibility.seen.numpy() & (inner | (cloud.limb.numpy() != Limb.HEAD))
-        seen &= ~_stained_hands(color.numpy(), seen, cloud.limb.numpy())
-        everything = Surface(
-            rest=cloud.rest_body.numpy().astype(np.float64),
-            limb=cloud.limb.numpy(),
-            hair_shell=cloud.is_hair.numpy() > 0.5,
-            part=_hands_are_skin(view.parts[row, column].numpy(), cloud.limb.numpy()),
-            seen=seen,
-            copyable=seen & inner,
-            color=color.numpy().astype(np.float64),
-        )
+        everything = _known(cloud, visibility, view)
+        shows_skin = (visibility.exposed & (visibility.facing > COLOR_FACING)).numpy()
+        shows_skin &= view.parts[_pixels(visibility, view)].numpy() == Part.SKIN
         inner = cloud.inner.numpy()
         surface = everything.rows(~inner)
         part = spread_parts(surface)
         surface = replace(surface, part=part)
         ears = find_ears(dressed.naked_rest.numpy())
-        part = head_parts(surface, ears, under_hair=_under_hair(cloud)[~inner])
+        part = head_parts(
+            surface,
+            ears,
+            under_hair=_under_hair(cloud)[~inner],
+            shows_skin=shows_skin[~inner],
+        )
         surface = replace(surface, part=part)
         under = cloud.under.numpy()[~inner]
         surface = replace(surface, part=part_of_covered(surface, part, under))
@@ -184,6 +191,43 @@ class OptimizeAvatar:
         skin = everything.rows(inner)
         all_colors[inner] = underlay_colors(surface, colors, garments, skin.rest, skin.limb)
         return torch.from_numpy(all_colors).float(), torch.from_numpy(all_parts)
+
+
+def _known(cloud: PhotoCloud, visibility: Visibility, view: WorkingView) -> Surface:
+    """Gather what the photo says of every Gaussian, before anything is completed."""
+    source = extend_edges(view, inset=COPY_INSET_PX)
+    color = sample_image(_blurred(source), visibility.pixels)
+    row, column = (index.numpy() for index in _pixels(visibility, view))
+    inner = _part_interior(view.parts.numpy())[row, column]
+    limb, hair = cloud.limb.numpy(), cloud.is_hair.numpy() > 0.5
+    # A face that turns away ends at hair, and its last pixels show both.
+    seen = visibility.seen.numpy() & (inner | (limb != Limb.HEAD))
+    seen &= ~_stained_hands(color.numpy(), seen, limb)
+    rest = cloud.rest_body.numpy().astype(np.float64)
+    return Surface(
+        rest=rest,
+        limb=limb,
+        hair_shell=hair,
+        part=_hands_are_skin(view.parts.numpy()[row, column], limb),
+        seen=seen,
+        copyable=seen & inner & ~background_glow(view, to_copy=True)[row, column],
+        color=color.numpy().astype(np.float64),
+        mirrored=mirrored_colors(
+            rest,
+            visibility.pixels.numpy().astype(np.float64),
+            source,
+            wanted=np.where(visibility.mirrored.numpy())[0],
+            known=np.where((limb == Limb.HEAD) & ~hair & seen)[0],
+        ),
+    )
+
+
+def _pixels(visibility: Visibility, view: WorkingView) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give row and column of the pixel that shows each Gaussian, (n,) each."""
+    height, width = view.parts.shape
+    column = visibility.pixels[:, 0].long().clamp(0, width - 1)
+    row = visibility.pixels[:, 1].long().clamp(0, height - 1)
+    return row, column
 
 
 def _part_interior(parts: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ class Surface:
     """Whether it is seen well inside its part, so that its colour may be copied elsewhere."""
     color: np.ndarray
     """sRGB; trusted where seen."""
+    mirrored: np.ndarray
+    """What the photo shows at its twin on the other half of the head, sRGB; nan where nothing."""
 
     def rows(self, chosen: np.ndarray) -> "Surface":
         """Give the chosen Gaussians alone, bool (n,)."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera
@@ -35,8 +35,12 @@ DETAIL_PX = 0.5
 """Deviation of a Gaussian that draws the finest detail of the photo [px]."""
 MOST_GROWTH = 0.5
 """Most that a Gaussian may grow, as a logarithm."""
-NEARBY_PX = 2
-"""How far the photo is searched for colours that a Gaussian may take on [px]."""
+AROUND_PX = 2
+"""What the photo shows within so many pixels bounds a Gaussian's colour [px]."""
+OVERSHOOT = 0.15
+"""How far beyond that a head's may go, so that blurred eyes come out sharp [sRGB]."""
+EMPTY = 1e-3
+"""Coverage below which a pixel shows nothing."""
 HAND_LEEWAY = 0.12
 """Most that a hand's colours may leave the first guess [sRGB]."""
 LOG_EVERY = 25
@@ -105,11 +109,10 @@ def train_on_photo(
     Raises:
         OptimizationError: A term of the objective is no longer a number.
     """
-    wanted = target.permute(2, 0, 1).contiguous()
-    nearby = _colors_nearby(wanted, visibility.pixels)
-    unknowns = _Unknowns(cloud, colors, visibility, config, camera, nearby)
+    unknowns = _Unknowns(cloud, colors, visibility, config, camera, target)
     pairs = _neighbor_pairs(cloud)
     tether = _color_tether(visibility)
+    wanted = _wanted(unknowns, visibility, target.permute(2, 0, 1), camera, threads)
     history = []
     for step in range(config.steps):
         drawn, alpha = unknowns.draw(camera, threads)
@@ -146,7 +149,7 @@ class _Unknowns:
         visibility: Visibility,
         config: TrainConfig,
         camera: Camera,
-        nearby: tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]],
+        target: Image,
     ) -> None:
         self.cloud, self.config = cloud, config
         self.shift = torch.zeros(cloud.count, 3, requires_grad=True)
@@ -163,7 +166,7 @@ class _Unknowns:
         groups = [{"params": [p], "lr": r} for p, r in zip(parameters, self.rates, strict=True)]
         self.adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
         movable = visibility.exposed & (visibility.facing > GEOMETRY_FACING)
-        movable = (movable | visibility.shapes_rim).float()
+        movable = ((movable & ~visibility.mirrored) | visibility.shapes_rim).float()
         paintable = (visibility.believed & (visibility.facing > COLOR_FACING)).float()
         self.allowed = (movable[:, None], movable[:, None], paintable[:, None], movable)
         rim = visibility.shapes_rim
@@ -174,14 +177,17 @@ class _Unknowns:
         solid = useful.clamp(LEAST_GROWTH, SOLID_GROWTH)
         self.smallest = torch.where(rim[:, None], LEAST_GROWTH, solid)
         leeway = _color_leeway(visibility, cloud.limb)
-        # Colours that the photo shows nowhere near cancel each other in the photo's view alone:
-        # half a step aside they are pepper and salt.
-        low, high = nearby
-        self.darkest = (colors - leeway).maximum(low.minimum(colors)).clamp(0, 1)
-        self.lightest = (colors + leeway).minimum(high.maximum(colors)).clamp(0, 1)
+        darkest, lightest = _shown_around(target, visibility.pixels, cloud.limb == Limb.HEAD)
+        self.darkest = (colors - leeway).maximum(darkest.minimum(colors)).clamp(0, 1)
+        self.lightest = (colors + leeway).minimum(lightest.maximum(colors)).clamp(0, 1)
 
-    def draw(self, camera: Camera, threads: int) -> tuple[Tensor, Tensor]:
-        """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w)."""
+    def draw(
+        self, camera: Camera, threads: int, *, colors: Float[Tensor, "n 3"] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the current Gaussians; premultiplied colours (3, h, w) and coverage (h, w).
+
+        In their own colours, or in ``colors``.
+        """
         means2d, conics, depths = project_oriented(
             self.cloud.means + self.shift,
             self.cloud.quats_wxyz,
@@ -193,7 +199,7 @@ class _Unknowns:
             means2d,
             conics,
             torch.sigmoid(self.logit),
-            self.color,
+            self.color if colors is None else colors,
             depths,
             width=camera.width,
             height=camera.height,
@@ -233,12 +239,50 @@ class _Unknowns:
         )
 
 
+def _wanted(
+    unknowns: _Unknowns,
+    visibility: Visibility,
+    target: Float[Tensor, "3 h w"],
+    camera: Camera,
+    threads: int,
+) -> Float[Tensor, "3 h w"]:
+    """Ask for the photo, but not where the near half of a turned face is believed more.
+
+    What lies beside it would be pulled across to resemble a far half that nothing else may.
+    """
+    if not visibility.mirrored.any():
+        return target.contiguous()
+    with torch.no_grad():
+        drawn, alpha = unknowns.draw(camera, threads)
+        flags = visibility.mirrored.float()[:, None].expand(-1, 3).contiguous()
+        shown, _ = unknowns.draw(camera, threads, colors=flags)
+        share = shown / alpha.clamp(min=EMPTY)
+        return (share * drawn / alpha.clamp(min=EMPTY) + (1 - share) * target).contiguous()
+
+
 def _color_tether(visibility: Visibility) -> Float[Tensor, " n"]:
     """Hold colours faster the more the surface turns away: its pixels are few and mixed."""
     facing = visibility.facing.numpy()
     price = np.interp(facing, [0.1, 0.3, 0.5, 0.75], [20.0, 6.0, 1.0, 0.1])
     price = np.where(visibility.seen.numpy(), price, np.maximum(price, 5.0))
     return torch.from_numpy(price).float()
+
+
+def _shown_around(
+    target: Image, pixels: Float[Tensor, "n 2"], head: Bool[Tensor, " n"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """Find the darkest and the lightest that the photo shows about each pixel, channel by channel.
+
+    Colours beyond them cancel each other in the photo's own view alone: half a step aside they are
+    pepper and salt. Gaussians of a head are blurrier than eyes are, and may go a little farther.
+    """
+    height, width = target.shape[:2]
+    column = pixels[:, 0].long().clamp(0, width - 1)
+    row = pixels[:, 1].long().clamp(0, height - 1)
+    window = np.ones((2 * AROUND_PX + 1,) * 2, np.uint8)
+    low, high = cv2.erode(target.numpy(), window), cv2.dilate(target.numpy(), window)
+    free = head.float()[:, None] * OVERSHOOT
+    return torch.from_numpy(low)[row, column] - free, torch.from_numpy(high)[row, column] + free
 
 
 def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tensor, "n 1"]:
@@ -252,19 +296,6 @@ def _color_leeway(visibility: Visibility, limb: Int[Tensor, " n"]) -> Float[Tens
     in_hand = np.isin(limb.numpy(), (Limb.LEFT_HAND, Limb.RIGHT_HAND))
     leeway = np.where(in_hand, np.minimum(leeway, HAND_LEEWAY), leeway)
     return torch.from_numpy(leeway).float()[:, None]
-
-
-def _colors_nearby(
-    target: Float[Tensor, "3 h w"], pixels: Float[Tensor, "n 2"]
-) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
-    """Find the darkest and the lightest value of each channel around a Gaussian in the photo."""
-    side = 2 * NEARBY_PX + 1
-    height, width = target.shape[1:]
-    column = pixels[:, 0].long().clamp(0, width - 1)
-    row = pixels[:, 1].long().clamp(0, height - 1)
-    high = max_pool2d(target[None], side, 1, NEARBY_PX)[0]
-    low = -max_pool2d(-target[None], side, 1, NEARBY_PX)[0]
-    return low[:, row, column].T, high[:, row, column].T
 
 
 def _neighbor_pairs(cloud: PhotoCloud) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,13 @@
-"""Skin inside trouser legs and sleeves: what shows where their ends ride up in motion."""
+"""Skin behind what is seen: in trouser legs and sleeves that ride up in motion, and in a face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb, along
+from persona.optimization.silhouette import vertex_normals
 from persona.optimization.skirt import lining_behind
 from persona.optimization.surface import Surface
 from persona.records.garment import Garment
@@ -37,6 +39,12 @@ TOES = (10, 11)
 """Joints too thin to be drawn in."""
 SHOWN = (0.06, 0.05)
 """How far above and below the hem the photo is asked what is bare there [m]."""
+FACE_INSET = 0.005
+"""How far the lining of a face is drawn in [m]."""
+FACE_CLEAR = 0.8
+"""Share of this way that it keeps from all skin [-]."""
+FACE_VOTERS = 24
+"""Gaussians of a face whose middle colour its lining has."""
 ENOUGH = 20
 """Seen Gaussians from which that colour can be told."""
 
@@ -113,6 +121,32 @@ def underlay_of(
     return Underlay(inset=inset, faces=np.flatnonzero(inside[faces].all(1)))
 
 
+def with_face(
+    underlay: Underlay,
+    face: np.ndarray,
+    rest_vertices: np.ndarray,
+    faces: np.ndarray,
+    standoff: np.ndarray,
+) -> Underlay:
+    """Line a face: between two Gaussians that lie a little too far apart its skin shows.
+
+    Without it the hair on the back of the head does, as specks.
+
+    Args:
+        underlay: That of the clothes.
+        face: Which vertices are a face's, without eyes and mouth, bool (v,).
+        rest_vertices: The naked body's [m], (v, 3).
+        faces: Its triangles (f, 3).
+        standoff: How far the dressed surface lies before the skin [m], (v,).
+    """
+    inset = np.where(face, FACE_INSET + np.maximum(-standoff, 0), underlay.inset)
+    drawn_in = rest_vertices - FACE_INSET * vertex_normals(rest_vertices, faces)
+    # In the folds beside nose, eyes and lips it would come out on the other side.
+    clear = cKDTree(rest_vertices).query(drawn_in)[0] > FACE_CLEAR * FACE_INSET
+    lined = np.flatnonzero((face & clear)[faces].all(1))
+    return Underlay(inset=inset, faces=np.concatenate([underlay.faces, lined]))
+
+
 def _at_wrist(limb: Limb, hem: float, hand: np.ndarray) -> bool:
     return COVERS[limb] is ARM and hem > float(hand.min()) - WRIST
 
@@ -159,6 +193,11 @@ def underlay_colors(
     anyone = np.median(colors[skin if skin.any() else surface.seen], 0)
     lining = lining_behind(surface.rest[cloth], colors[cloth], rest)
     painted = np.zeros((len(rest), 3))
+    face = (surface.limb == Limb.HEAD) & (surface.part == Part.SKIN)
+    mine = limb == Limb.HEAD
+    if face.any() and mine.any():
+        around = cKDTree(surface.rest[face]).query(rest[mine], min(FACE_VOTERS, face.sum()))[1]
+        painted[mine] = np.median(colors[face][around.reshape(mine.sum(), -1)], 1)
     for one, cover in COVERS.items():
         both = (one, ENDS[one])
         mine = np.isin(limb, both)

@@ -12,7 +12,7 @@ from torch import Tensor
 from persona.core.types import Image, Mask
 from persona.geometry.cameras import Camera, photo_camera
 from persona.records.body_fit import BodyFit
-from persona.records.observation import Observation
+from persona.records.observation import Observation, Part
 from persona.records.photo import Photo
 
 GLOW_PX = 9.0
@@ -23,8 +23,15 @@ GLOW_CONTRAST = 0.25
 """Least distance of person's and background's colours at which they can be told apart [sRGB]."""
 GLOW_SHARE = 0.5
 """Share of the way to the background at which a pixel is no longer the person's."""
+GLOW_STEP = 0.12
+"""The same where only a little of it shows, as a step of colour: strands let light through
+[sRGB]."""
+GLOW_STRAND_PX = 4.0
+"""How far in from the outline strands of hair let it through [px]."""
 OPAQUE = 0.95
 """Coverage from which a pixel shows the person alone; frizzy hair never quite gets there."""
+GLOW_FAINT = 0.2
+"""Least share of the way at which such a step is light of the background."""
 MARGIN = 0.06
 """Free space around the person, share of their height: room for splats to fade."""
 
@@ -118,12 +125,17 @@ def extend_edges(view: WorkingView, *, inset: float) -> Image:
     return view.image[_nearest(trusted_interior(view.mask, inset) & ~background_glow(view))]
 
 
-def background_glow(view: WorkingView) -> np.ndarray:
+def background_glow(view: WorkingView, *, to_copy: bool = False) -> np.ndarray:
     """Find pixels near the outline that look more like the background beside them, bool (h, w).
 
     Light spills round hair and shoulders, and a mask found by us cannot follow every strand. A
     pixel counts when its colour lies clearly on the way from the colour of its own part farther
     in to the background's farther out. A photo's own alpha is believed.
+
+    Args:
+        view: The person.
+        to_copy: Count skin and hair that show a little of the background, too: what is copied
+            from there goes all round a head.
     """
     glow = np.zeros(view.mask.shape, bool)
     outside = cv2.erode((view.mask.numpy() < 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -140,8 +152,19 @@ def background_glow(view: WorkingView) -> np.ndarray:
         way = outer - inner
         length = (way * way).sum(-1)
         share = ((image - inner) * way).sum(-1) / np.maximum(length, 1e-6)
-        glow |= mine & ~deep & (length > GLOW_CONTRAST**2) & (share > GLOW_SHARE)
+        near = mine & ~deep & (length > GLOW_CONTRAST**2)
+        glow |= near & (share > GLOW_SHARE)
+        faint = near & (share * np.sqrt(length) > GLOW_STEP) & (share > GLOW_FAINT)
+        if not (to_copy and part in (Part.HAIR, Part.SKIN)):
+            faint &= (part == Part.HAIR) & (distance < GLOW_STRAND_PX)
+        glow |= _from_outside(faint, solid > 0)
     return glow
+
+
+def _from_outside(region: np.ndarray, solid: np.ndarray) -> np.ndarray:
+    """Keep of a region in a silhouette what hangs together with the background."""
+    pieces, _ = ndimage.label(region | ~solid, np.ones((3, 3)))
+    return region & np.isin(pieces, np.unique(pieces[~solid]))
 
 
 def _nearest(trusted: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

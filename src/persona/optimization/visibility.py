@@ -50,6 +50,8 @@ class Visibility:
     """Exposed and at the mask's edge, so that its place and size show in the outline."""
     seen: Bool[Tensor, " n"]
     """Exposed, facing the camera, and clear of the mask's edge: its colour is known."""
+    mirrored: Bool[Tensor, " n"]
+    """On the far half of a turned face, and shows what the near half does, wherever that is."""
 
 
 def see(
@@ -100,6 +102,7 @@ def see(
         believed=exposed & believable,
         shapes_rim=exposed & at_rim & (facing > RIM_FACING),
         seen=exposed & apart & clear & (facing > SEEN_FACING) & believable,
+        mirrored=torch.zeros_like(exposed),
     )
 
 
