@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
-from persona.optimization.limbs import LIMB_OF_JOINT
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.shells import BodyLayers, Shell, inflate, join, sheet, spread
 from persona.optimization.silhouette import project
 
@@ -26,6 +26,8 @@ LEG_SIDE = np.array([0, 1, 2, 0, 0, 0, 0, 1, 2, 0, 0])
 """By `Limb`: left leg or right leg, feet included."""
 SLEEVE_SIDE = np.array([0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0])
 """By `Limb`: left sleeve or right sleeve. Hands hang beside skirts and coats, which are not cut."""
+HAND_REACH_PX = 4.0
+"""A patch this near to a hand shows it, or what is behind it [px]."""
 SKIRT_SHARE = 0.25
 """Share of thigh and pelvis around a patch from which it may join both legs [-]."""
 LEG_REACH_PX = 30.0
@@ -45,6 +47,7 @@ def web_shells(
     camera: Camera,
     vertices: np.ndarray,
     vertex_weights: np.ndarray,
+    skin: np.ndarray,
 ) -> list[Shell]:
     """Close what the body's surface leaves open inside the outline.
 
@@ -58,14 +61,24 @@ def web_shells(
         camera: Camera of the picture.
         vertices: Dressed body, camera frame [m], (v, 3).
         vertex_weights: Skinning shares, (v, 55).
+        skin: Where the picture shows skin, bool (h, w).
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
     shells = []
-    for patch in _patches(missing, camera, vertices, vertex_weights):
+    by_hand = np.isin(LIMB_OF_JOINT[vertex_weights.argmax(1)], (Limb.LEFT_HAND, Limb.RIGHT_HAND))
+    near_hand = cKDTree(project(vertices[by_hand], camera))
+    patches = [
+        part
+        for patch in _patches(missing, camera, vertices, vertex_weights)
+        for part in _bare_and_clothed(patch, skin, near_hand)
+    ]
+    for patch in patches:
         wide = cv2.distanceTransform(patch.astype(np.uint8), cv2.DIST_L2, 5).max() >= MIN_PATCH_PX
         if not wide or patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
             continue
+        bare = skin[patch].mean() > 0.5
         grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
+        grown &= skin | patch if bare else True
         known = grown & layers.covered & np.isfinite(layers.front)
         middle = spread(layers.front, known, grown)
         thickness = 0.6 * np.sqrt(inflate(grown)) * float(middle[grown].mean()) / camera.focal_px
@@ -77,7 +90,9 @@ def web_shells(
         points, faces, _ = join(front, back, mask.shape)
         if len(faces) == 0:
             continue
-        weights = _web_weights(points, vertices, vertex_weights)
+        # Hands wear nothing: what the picture shows beside one is cloth of something else.
+        rows = slice(None) if bare else ~by_hand
+        weights = _web_weights(points, vertices[rows], vertex_weights[rows])
         shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
     return shells
 
@@ -110,6 +125,13 @@ def _patches(
             folds = thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX
             patches += _parted(patch, side[legs], tree) if joins and folds else [patch]
     return patches
+
+
+def _bare_and_clothed(patch: np.ndarray, skin: np.ndarray, near_hand: cKDTree) -> list[np.ndarray]:
+    """Part skin from cloth in a patch beside a hand: one goes with it, the other must not."""
+    if near_hand.query(_spots(patch))[0].min() > HAND_REACH_PX:
+        return [patch]
+    return [part for part in (patch & skin, patch & ~skin) if part.any()]
 
 
 def _parted(patch: np.ndarray, owners: np.ndarray, tree: cKDTree) -> list[np.ndarray]:
