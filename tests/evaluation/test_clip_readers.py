@@ -22,6 +22,7 @@ from persona.records.body_fit import Identity
 from persona.records.body_params import BodyParams, rest_params
 from persona.records.motion import Motion
 from persona.rendering.body_maps import draw_body_maps
+from persona.tracking.sightings import Sightings
 
 WIDTH, HEIGHT, FOCAL = 96, 128, 150.0
 PAINT, WALL = 0.2, 0.9
@@ -137,23 +138,51 @@ def swaying():
     return Motion(params=BodyParams(**rows), fps=30.0, name="clip")
 
 
+def nothing_seen():
+    """Sightings of a clip in which the detector sees nothing."""
+    here, no = torch.zeros(COUNT), torch.zeros(COUNT, dtype=torch.bool)
+    return Sightings(
+        times=here.double(),
+        shots=here.long(),
+        seen=no,
+        body=torch.zeros(COUNT, 33, 2),
+        visibility=torch.zeros(COUNT, 33),
+        world=torch.zeros(COUNT, 33, 3),
+        left_seen=no,
+        right_seen=no,
+        left_hand=torch.zeros(COUNT, 21, 3),
+        right_hand=torch.zeros(COUNT, 21, 3),
+        face_seen=no,
+        face=torch.zeros(COUNT, 478, 3),
+        middles=torch.zeros(COUNT, 1, 2),
+        widths=torch.zeros(COUNT, 1),
+        camera_turn=torch.eye(3).expand(COUNT, 3, 3).contiguous().double(),
+        size=(WIDTH, HEIGHT),
+    )
+
+
 @pytest.fixture
 def known_track(body, monkeypatch):
     """Stands in for tracking, cutting out and judging photos; counts what is asked."""
-    asked = {"track": 0, "cut": 0}
+    asked = {"watch": 0, "track": [], "cut": 0}
     seen = torch.ones(COUNT, dtype=torch.bool)
     seen[4] = False
 
-    def track(body, frames, *, name, person, focal_px):
-        asked["track"] += 1
+    def watched(frames, *, person, name, focal_px):
+        asked["watch"] += 1
         assert len(list(frames)) == COUNT
+        return nothing_seen(), None
+
+    def track(sightings, name, *, identity, focal_px):
+        asked["track"].append(identity)
+        assert sightings.count == COUNT
         camera = photo_camera(WIDTH, HEIGHT, FOCAL)
-        return SimpleNamespace(
+        return tracked.KeptTrack(
             own=swaying(),
-            identity=KnownFit(body)(None).identity,
+            identity=identity or KnownFit(body)(None).identity,
             T_camera_world=camera.T_camera_world.expand(COUNT, 4, 4).contiguous(),
             seen=seen,
-            times=torch.arange(COUNT) / 30.0,
+            start=0.0,
             focal_px=FOCAL,
             size=(WIDTH, HEIGHT),
         )
@@ -167,7 +196,8 @@ def known_track(body, monkeypatch):
             asked["photos"] += 1
             raise PhotoError("feet are missing", why="a test", fix="none")
 
-    monkeypatch.setattr(tracked, "track_frames", track)
+    monkeypatch.setattr(tracked, "watch", watched)
+    monkeypatch.setattr(tracked, "_tracked", track)
     monkeypatch.setattr(tracked, "cut_person", cut)
     monkeypatch.setattr(tracked, "perceive", look)
     monkeypatch.setattr(tracked, "FitBody", KnownFit)
@@ -200,7 +230,10 @@ def test_a_clip_is_judged_in_all_frames_but_the_photo_and_those_nobody_is_found_
     cuts = known_track["cut"]
     again = video_subject(clip, replace(spec, front=1), cache=tmp_path / "cache")
     assert again.frame_count == subject.frame_count
-    assert known_track["track"] == 1, "tracked once"
+    assert known_track["watch"] == 1, "looked at once"
+    own, photos = known_track["track"]
+    assert own is None
+    assert torch.equal(photos.betas, KnownFit(body)(None).identity.betas), "on the photo's bones"
     assert known_track["cut"] == cuts, "cut out once"
     few = video_subject(clip, replace(spec, front=1, frames=3), cache=tmp_path / "cache")
     assert few.frame_count <= 3

@@ -46,9 +46,33 @@ def test_a_hand_without_a_pixel_of_skin_is_hidden_whatever_the_detector_says(bod
     assert hidden_hands(body, drawn.fit, replace(view, parts=parts)) == {LEFT, RIGHT}
 
 
-def test_a_hand_the_detector_missed_is_hidden(body, drawn, view):
+def test_a_hand_that_lies_on_its_picture_is_shown_though_the_detector_missed_it(body, drawn, view):
     fit = replace(drawn.fit, left_hand_seen=False)
-    assert hidden_hands(body, fit, view) == {LEFT}
+    assert hidden_hands(body, fit, view) == frozenset()
+
+
+def test_skin_of_a_bare_belly_shows_no_hand(body, pocketed):
+    view = look(pocketed)
+    fit = replace(pocketed.fit, left_hand_seen=False)
+    belly = torch.isin(view.parts, torch.tensor([int(Part.UPPER), int(Part.LOWER)]))
+    bare = torch.where(belly, int(Part.SKIN), view.parts)
+    assert hidden_hands(body, fit, replace(view, parts=bare)) == {LEFT}
+
+
+def test_a_guess_beside_the_hands_picture_is_hidden(body, drawn, view):
+    limbs = LIMB_OF_JOINT[body.weights.argmax(1).numpy()] == LEFT
+    posed = body.forward(drawn.fit.params).vertices[torch.from_numpy(limbs)]
+    pixels, _ = view.camera.project(posed)
+    column, row = pixels.mean(0).long().tolist()
+    parts = view.parts.clone()
+    reach = slice(max(row - 60, 0), row + 60), slice(max(column - 60, 0), column + 60)
+    near = parts[reach]
+    edge = pixels[:, 1].quantile(0.75) - reach[0].start  # three quarters of the hand are no skin
+    near[: int(edge)] = torch.where(
+        near[: int(edge)] == Part.SKIN, int(Part.UPPER), near[: int(edge)]
+    )
+    fit = replace(drawn.fit, left_hand_seen=False)
+    assert LEFT in hidden_hands(body, fit, replace(view, parts=parts))
 
 
 def test_a_hidden_hand_before_the_body_is_tucked_away(body, pocketed):

@@ -11,6 +11,7 @@ from persona.body import SmplxBody, load_body
 from persona.fitting.evidence import remove_lean
 from persona.fitting.points import pose_landmarks
 from persona.records.motion import Motion
+from persona.tracking.middles import CUTS
 from persona.tracking.sightings import Sightings
 
 WIDTH, HEIGHT, FOCAL = 720, 1280, 1280.0
@@ -67,6 +68,8 @@ def filmed(
         right_hand=no_hand,
         face_seen=nobody,
         face=torch.zeros(count, 478, 3),
+        middles=torch.zeros(count, len(CUTS), 2),
+        widths=torch.zeros(count, len(CUTS)),
         camera_turn=torch.eye(3, dtype=torch.float64).repeat(count, 1, 1),
         size=(WIDTH, HEIGHT),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from persona.core.errors import InputError
 from persona.images.clips import Frame
-from persona.perception.detectors import Detectors, Glimpse
+from persona.perception.detectors import Detectors, Sighting
 from persona.tracking import following, watching
 from persona.tracking.camera_motion import CameraWatcher, camera_turns, still, turned_by
 from persona.tracking.cuts import CutFinder
@@ -29,13 +29,14 @@ def glimpse(x=300.0, y=240.0, size=1.0, **more):
     body[[25, 26, 27, 28]] = [(12, 50), (-12, 50), (12, 95), (-12, 95)]
     body[29:33] = (0, 100)
     flat = size * body * (1, -1) / 110
-    return Glimpse(
+    return Sighting(
         body=size * body + (x, y),
         visibility=np.ones(33),
         world=np.concatenate([flat, np.zeros((33, 1))], 1),
         face=None,
         left_hand=None,
         right_hand=None,
+        mask=np.zeros((480, 640), np.float32),
         **more,
     )
 

@@ -11,7 +11,7 @@ from persona.body.skeleton import JOINT_IDS
 from persona.core.errors import InputError
 from persona.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from persona.images.clips import Frame
-from persona.perception.detectors import Glimpse
+from persona.perception.detectors import Sighting
 from persona.tracking import live
 from persona.tracking.live import MEET, live_poses, paced, write_live
 from tests.tracking.conftest import FOCAL, HEIGHT, WIDTH
@@ -23,13 +23,14 @@ def glimpses(film):
     """What the detector says in every frame of a synthetic film."""
     seen = film.sightings
     return [
-        Glimpse(
+        Sighting(
             body=seen.body[k].numpy(),
             visibility=seen.visibility[k].numpy(),
             world=seen.world[k].numpy(),
             face=None,
             left_hand=None,
             right_hand=None,
+            mask=np.zeros((HEIGHT, WIDTH), np.float32),
         )
         for k in range(len(seen.times))
     ]

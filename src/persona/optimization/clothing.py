@@ -361,6 +361,7 @@ def _shells(
         camera=view.camera,
         vertices=vertices,
         vertex_weights=weights,
+        skin=view.parts.numpy() == Part.SKIN,
     )
     return shells + webs
 

@@ -19,6 +19,8 @@ TURNS = (-1.3, -0.85, -0.4, 0.0, 0.4, 0.85, 1.3)
 """Wrist turns that are tried about two axes [rad]."""
 MIN_SKIN_SHARE = 0.15
 """Below this share of skin among its pixels a hand was not seen, whatever the detector says."""
+MISSED_SKIN_SHARE = 0.4
+"""From this share on it is shown although the detector missed it."""
 TURN_PRICE = 20.0
 """Visible pixels of a hidden hand that a radian of turning is worth [px/rad]."""
 OVER_BODY_SHARE = 0.5
@@ -26,25 +28,40 @@ OVER_BODY_SHARE = 0.5
 
 
 def hidden_hands(body: SmplxBody, fit: BodyFit, view: WorkingView) -> frozenset[Limb]:
-    """Name the hands that the photo does not show."""
-    hidden = set()
+    """Name the hands that the photo does not show.
+
+    The detector misses hands that hang half before the hip. Such a hand is shown all the same if
+    it lies on skin that no bare limb behind it explains; hidden, it would be turned away, and its
+    picture would go with the hip and stay there when the arm is lifted.
+    """
+    limbs = LIMB_OF_JOINT[body.weights.argmax(1).numpy()][body.faces.numpy()]
     posed = _forward(body, fit)
-    limbs = LIMB_OF_JOINT[body.weights.argmax(1).numpy()]
-    pixels, _ = view.camera.project(posed)
-    height, width = view.parts.shape
-    column = pixels[:, 0].long().clamp(0, width - 1)
-    row = pixels[:, 1].long().clamp(0, height - 1)
-    shown = view.parts[row, column].numpy()
+    hidden = set()
     for limb, seen in (
         (Limb.LEFT_HAND, fit.left_hand_seen),
         (Limb.RIGHT_HAND, fit.right_hand_seen),
     ):
-        mine = shown[limbs == limb]
-        mine = mine[mine != Part.BACKGROUND]
-        share = float((mine == Part.SKIN).mean()) if len(mine) else 0.0
-        if not seen or share < MIN_SKIN_SHARE:
+        hand = (limbs == limb).all(1)
+        over = _draw(posed, body.faces[torch.from_numpy(hand)], view) >= 0
+        over &= view.mask.numpy() > 0.5
+        skin = view.parts.numpy() == Part.SKIN
+        if not seen:
+            skin &= ~_bare_limbs(posed, body, view, limbs, ~hand)
+        share = float(skin[over].mean()) if over.any() else 0.0
+        if share < (MIN_SKIN_SHARE if seen else MISSED_SKIN_SHARE):
             hidden.add(limb)
     return frozenset(hidden)
+
+
+def _bare_limbs(
+    vertices: torch.Tensor, body: SmplxBody, view: WorkingView, limbs: np.ndarray, rest: np.ndarray
+) -> np.ndarray:
+    """Draw the limbs among some triangles that show skin for the most part, bool (h, w)."""
+    ids = _draw(vertices, body.faces[torch.from_numpy(rest)], view)
+    shown = np.where(ids >= 0, limbs[rest][np.maximum(ids, 0), 0], -1)
+    skin = view.parts.numpy() == Part.SKIN
+    bare = [limb for limb in np.unique(shown[shown >= 0]) if skin[shown == limb].mean() > 0.5]
+    return np.isin(shown, bare)
 
 
 def tuck_hands(

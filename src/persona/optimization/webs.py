@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import Camera
-from persona.optimization.limbs import LIMB_OF_JOINT
+from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.shells import BodyLayers, Shell, inflate, join, sheet, spread
 from persona.optimization.silhouette import project
 
@@ -24,10 +24,15 @@ WEB_GROUP = np.array([0, 0, 0, 1, 2, 1, 2, 0, 0, 3, 3])
 """By `Limb`: limbs of one group may share a web."""
 LEG_SIDE = np.array([0, 1, 2, 0, 0, 0, 0, 1, 2, 0, 0])
 """By `Limb`: left leg or right leg, feet included."""
+SLEEVE_SIDE = np.array([0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0])
+"""By `Limb`: left sleeve or right sleeve. Hands hang beside skirts and coats, which are not cut."""
+HAND_REACH_PX = 4.0
+"""A patch this near to a hand shows it, or what is behind it [px]."""
 SKIRT_SHARE = 0.25
 """Share of thigh and pelvis around a patch from which it may join both legs [-]."""
 LEG_REACH_PX = 30.0
-"""A patch of which some lies farther from both legs is a bag or a coat, not a trouser leg [px]."""
+"""A patch of which some lies farther from both legs, or from an arm, is a bag or a coat, not a
+trouser leg or a sleeve [px]."""
 SKIRT_JOINTS = (0, 1, 2)
 """Pelvis and hips: what carries the cloth of a skirt's top."""
 WEB_NEIGHBORS = 24
@@ -42,6 +47,7 @@ def web_shells(
     camera: Camera,
     vertices: np.ndarray,
     vertex_weights: np.ndarray,
+    skin: np.ndarray,
 ) -> list[Shell]:
     """Close what the body's surface leaves open inside the outline.
 
@@ -55,14 +61,24 @@ def web_shells(
         camera: Camera of the picture.
         vertices: Dressed body, camera frame [m], (v, 3).
         vertex_weights: Skinning shares, (v, 55).
+        skin: Where the picture shows skin, bool (h, w).
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
     shells = []
-    for patch in _patches(missing, camera, vertices, vertex_weights):
+    by_hand = np.isin(LIMB_OF_JOINT[vertex_weights.argmax(1)], (Limb.LEFT_HAND, Limb.RIGHT_HAND))
+    near_hand = cKDTree(project(vertices[by_hand], camera))
+    patches = [
+        part
+        for patch in _patches(missing, camera, vertices, vertex_weights)
+        for part in _bare_and_clothed(patch, skin, near_hand)
+    ]
+    for patch in patches:
         wide = cv2.distanceTransform(patch.astype(np.uint8), cv2.DIST_L2, 5).max() >= MIN_PATCH_PX
         if not wide or patch.sum() < max(12.0, MIN_PATCH_SHARE * mask.sum()):
             continue
+        bare = skin[patch].mean() > 0.5
         grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
+        grown &= skin | patch if bare else True
         known = grown & layers.covered & np.isfinite(layers.front)
         middle = spread(layers.front, known, grown)
         thickness = 0.6 * np.sqrt(inflate(grown)) * float(middle[grown].mean()) / camera.focal_px
@@ -74,7 +90,9 @@ def web_shells(
         points, faces, _ = join(front, back, mask.shape)
         if len(faces) == 0:
             continue
-        weights = _web_weights(points, vertices, vertex_weights)
+        # Hands wear nothing: what the picture shows beside one is cloth of something else.
+        rows = slice(None) if bare else ~by_hand
+        weights = _web_weights(points, vertices[rows], vertex_weights[rows])
         shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
     return shells
 
@@ -82,32 +100,56 @@ def web_shells(
 def _patches(
     missing: np.ndarray, camera: Camera, vertices: np.ndarray, vertex_weights: np.ndarray
 ) -> list[np.ndarray]:
-    """Part what is missing into patches; what lies between two shanks is parted between them.
+    """Part what is missing into patches; what lies between limbs that part is cut between them.
 
     A skirt's patch reaches up to the thighs and joins both legs. One between shanks or feet is a
-    fold of either trouser leg, and would span them like a web when the person walks.
+    fold of either trouser leg, and would span them like a web when the person walks. One between
+    a sleeve and the trunk is cloth of both, and would fly like a wing when the arm is raised.
     """
     labels, count = ndimage.label(missing, structure=np.ones((3, 3)))
     pixels = project(vertices, camera)
-    side = LEG_SIDE[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    limbs = LIMB_OF_JOINT[vertex_weights.argmax(1)]
+    sleeve, side = SLEEVE_SIDE[limbs], LEG_SIDE[limbs]
     thigh = vertex_weights[:, list(SKIRT_JOINTS)].sum(1)
     legs = np.where(side > 0)[0]
-    tree = cKDTree(pixels[legs])
+    tree, anything, sleeves = (cKDTree(pixels[rows]) for rows in (legs, side >= 0, sleeve > 0))
     patches = []
     for label in range(1, count + 1):
-        patch = labels == label
-        rows, columns = np.where(patch)
-        distance, nearest = tree.query(np.stack([columns + 0.5, rows + 0.5], 1))
-        owner = side[legs[nearest]]
-        joins = (owner == 1).any() and (owner == 2).any()
-        if joins and thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX:
-            for leg in (1, 2):
-                half = np.zeros_like(patch)
-                half[rows[owner == leg], columns[owner == leg]] = True
-                patches.append(half)
-        else:
-            patches.append(patch)
+        whole = labels == label
+        hangs = sleeves.query(_spots(whole))[0].max() < LEG_REACH_PX
+        for patch in _parted(whole, sleeve, anything) if hangs else [whole]:
+            spots = _spots(patch)
+            distance, nearest = tree.query(spots)
+            owner = side[legs[nearest]]
+            joins = (owner == 1).any() and (owner == 2).any()
+            folds = thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX
+            patches += _parted(patch, side[legs], tree) if joins and folds else [patch]
     return patches
+
+
+def _bare_and_clothed(patch: np.ndarray, skin: np.ndarray, near_hand: cKDTree) -> list[np.ndarray]:
+    """Part skin from cloth in a patch beside a hand: one goes with it, the other must not."""
+    if near_hand.query(_spots(patch))[0].min() > HAND_REACH_PX:
+        return [patch]
+    return [part for part in (patch & skin, patch & ~skin) if part.any()]
+
+
+def _parted(patch: np.ndarray, owners: np.ndarray, tree: cKDTree) -> list[np.ndarray]:
+    """Cut a patch where the nearest of some vertices changes its owner."""
+    rows, columns = np.where(patch)
+    owner = owners[tree.query(_spots(patch))[1]]
+    parts = []
+    for one in np.unique(owner):
+        part = np.zeros_like(patch)
+        part[rows[owner == one], columns[owner == one]] = True
+        parts.append(part)
+    return parts
+
+
+def _spots(patch: np.ndarray) -> np.ndarray:
+    """Give the centres of a patch's pixels (x, y) [px]."""
+    rows, columns = np.where(patch)
+    return np.stack([columns + 0.5, rows + 0.5], 1)
 
 
 def _web_weights(

@@ -239,7 +239,7 @@ class Detectors:
             mask=window.paste(mask, height=height, width=width),
         )
 
-    def follow(self, picture: Picture) -> Glimpse | None:
+    def follow(self, picture: Picture) -> Sighting | None:
         """Look for the person of the frame before in the next frame of a film.
 
         Where nobody was followed yet, the most prominent person is. Nothing is smoothed.
@@ -250,7 +250,8 @@ class Detectors:
             static_image_mode=False,
             model_complexity=1,
             smooth_landmarks=False,
-            enable_segmentation=False,
+            enable_segmentation=True,
+            smooth_segmentation=False,
             refine_face_landmarks=True,
         )
         if found.pose_landmarks is None or found.pose_world_landmarks is None:
@@ -260,13 +261,14 @@ class Detectors:
         def pixels(landmarks: Any) -> Any:
             return None if landmarks is None else _raw(landmarks) * (width, height, width)
 
-        return Glimpse(
+        return Sighting(
             body=pixels(found.pose_landmarks)[:, :2],
             visibility=_visibility(found.pose_landmarks),
             world=_world(found.pose_world_landmarks),
             face=pixels(found.face_landmarks),
             left_hand=pixels(found.left_hand_landmarks),
             right_hand=pixels(found.right_hand_landmarks),
+            mask=found.segmentation_mask,
         )
 
     def forget(self) -> None:

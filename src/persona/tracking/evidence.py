@@ -10,6 +10,7 @@ from torch import Tensor
 from persona.fitting.evidence import remove_lean
 from persona.fitting.terms_landmarks import BONES, KEYPOINT_WEIGHTS, KNUCKLES
 from persona.geometry.rotations import rotation_between
+from persona.tracking.middles import CUTS
 from persona.tracking.rig import FACE
 from persona.tracking.sightings import Sightings
 
@@ -32,6 +33,8 @@ PALMS: Final = ((15, 17, 17), (15, 19, 5), (16, 18, 17), (16, 20, 5))
 """Wrist and knuckle of Pose, and the knuckle's number in the hand model: the palm's directions."""
 LOOKS: Final = ((FACE.start, FACE.start + 1, 3.0), (FACE.start + 3, FACE.start + 2, 2.0))
 """Across the face and up it, with trust: the mesh is the best compass of the head."""
+LOOSE: Final = 0.04
+"""What a limb is wider than naked, in heights of the person, at which its middle counts half."""
 DIRECTIONS: Final = (*BONES, *LIMB_ENDS, *LOOKS)
 """Pairs of rows of the rig whose direction in space is compared."""
 
@@ -90,6 +93,12 @@ class ClipEvidence:
     """Unit vectors along `DIRECTIONS`, in the world."""
     direction_trust: Float[Tensor, "t d"]
     """How much each counts."""
+    middles: Float[Tensor, "t c 2"]
+    """Middles of limbs in the person's mask [px]."""
+    across: Float[Tensor, "t c 2"]
+    """Unit vectors across these limbs in the picture: along them a middle says nothing."""
+    middle_trust: Float[Tensor, "t c"]
+    """How much each counts."""
     world: Float[Tensor, "t 33 3"]
     """Landmarks in space about the hips [m], mean lean removed, in the axes of the world."""
 
@@ -146,6 +155,7 @@ def gather_evidence(
     for place, weight in {**KEYPOINT_WEIGHTS, **KNUCKLES}.items():
         weights[place] = weight
     unit = torch.nn.functional.normalize(bones, dim=-1)
+    across, middle_trust = _middles(sightings)
     return ClipEvidence(
         times=sightings.times.double(),
         shots=sightings.shots,
@@ -155,6 +165,9 @@ def gather_evidence(
         height_px=sightings.person_height().double(),
         directions=unit @ to_world.mT,
         direction_trust=sure,
+        middles=sightings.middles.double(),
+        across=across,
+        middle_trust=middle_trust,
         world=world @ to_world.mT,
     )
 
@@ -178,6 +191,24 @@ def _trust(sightings: Sightings) -> Float[Tensor, "t 33"]:
     trust = sightings.visibility.double().clamp(UNSURE, 1.0)
     trust = torch.where(inside, trust, trust * OUTSIDE)
     return trust * sightings.seen[:, None]
+
+
+def _middles(sightings: Sightings) -> tuple[Float[Tensor, "t c 2"], Float[Tensor, "t c"]]:
+    """Say which way is across each limb, and how much its middle counts.
+
+    What is much wider than a limb is cloth, which hangs down from it on one side.
+    """
+    body, height = sightings.body.double(), sightings.person_height().double()[:, None]
+    ends = [[list(cut.ends[end]) for cut in CUTS] for end in (0, 1)]
+    first, last = (torch.stack([body[:, rows].mean(1) for rows in side], 1) for side in ends)
+    along = torch.nn.functional.normalize(last - first, dim=-1)
+    visible = sightings.visibility.double()
+    sure = torch.stack([visible[:, cut.ends[0] + cut.ends[1]].amin(1) for cut in CUTS], 1)
+    naked = torch.tensor([cut.width for cut in CUTS], dtype=torch.float64)
+    more = (sightings.widths.double() / height - naked).clamp(min=0) / LOOSE
+    known = (sightings.widths > 0) & sightings.seen[:, None]
+    trust = sure.clamp(0, 1) / (1 + more.square()) * known
+    return torch.stack([-along[..., 1], along[..., 0]], -1), trust
 
 
 def _look_at_hands(sightings: Sightings, body: Tensor, bones: Tensor, sure: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from persona.core.errors import InputError
-from persona.perception.detectors import Detectors, Glimpse, Picture
+from persona.perception.detectors import Detectors, Glimpse, Picture, Sighting
 from persona.perception.keypoints import first_look
 from persona.perception.person import find_people
 
@@ -63,7 +63,7 @@ class Follower:
         """Where the person was last seen [px]."""
         return None if self._last is None else box_of(self._last)
 
-    def look(self, picture: Picture) -> Glimpse | None:
+    def look(self, picture: Picture) -> Sighting | None:
         """Look at the next frame; None where the person is not seen.
 
         Raises:
@@ -156,7 +156,7 @@ def box_of(seen: Glimpse) -> Box:
     return float(left), float(top) - 0.25 * seen.torso, float(right), float(bottom)
 
 
-def checked(seen: Glimpse) -> Glimpse:
+def checked(seen: Sighting) -> Sighting:
     """Drop hands that do not grow out of their wrists, and the same hand seen twice."""
     size = seen.torso
     hands = {}

@@ -21,7 +21,7 @@ from persona.core.threads import one_thread
 from persona.fitting.terms_priors import rest_pose
 from persona.geometry.rotations import matrix_to_axis_angle
 from persona.images.clips import Frame
-from persona.perception.detectors import Detectors, Glimpse
+from persona.perception.detectors import Detectors
 from persona.records.body_fit import Identity
 from persona.records.body_params import rest_params
 from persona.records.motion import Motion
@@ -31,6 +31,7 @@ from persona.tracking.faces import FaceReader
 from persona.tracking.first_guess import guess_poses
 from persona.tracking.following import VISIBLE, checked
 from persona.tracking.hands import finger_angles, hand_rest
+from persona.tracking.middles import Measured, measured
 from persona.tracking.rig import JOINTS, SOLES, Pose, identity_from, pose_rig, rig_of
 from persona.tracking.sightings import Sightings
 from persona.tracking.smoothness import Smoothness
@@ -109,17 +110,17 @@ def live_poses(
     """
     body, source = body or load_body(), iter(frames)
     puppet: _Puppet | None = None
-    met: list[tuple[float, Glimpse]] = []
+    met: list[tuple[float, Measured]] = []
     with Detectors() as detectors, ThreadPoolExecutor(1) as eyes, one_thread():
 
-        def look() -> tuple[Frame, float, Glimpse | None] | None:
+        def look() -> tuple[Frame, float, Measured | None] | None:
             frame = next(source, None)
             if frame is None:
                 return None
             arrived = time.monotonic()
             seen = detectors.follow(frame.picture)
             visible = seen is not None and seen.core_visibility >= VISIBLE
-            return frame, arrived, checked(seen) if seen is not None and visible else None
+            return frame, arrived, measured(checked(seen)) if seen is not None and visible else None
 
         # The next frame is looked at while this one is fitted.
         ahead = eyes.submit(look)
@@ -148,7 +149,7 @@ class _Puppet:
     def __init__(
         self,
         body: SmplxBody,
-        met: list[tuple[float, Glimpse]],
+        met: list[tuple[float, Measured]],
         size: tuple[int, int],
         identity: Identity | None,
         focal_px: float | None,
@@ -179,7 +180,7 @@ class _Puppet:
         faces = first.face[first.face_seen]
         self._own = self._reader.in_head(faces).median(0).values if len(faces) else None
 
-    def move(self, seen: Glimpse | None, when: float) -> None:
+    def move(self, seen: Measured | None, when: float) -> None:
         """Take the next frame in."""
         if seen is None:
             self._missing += 1

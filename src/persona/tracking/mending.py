@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from persona.tracking.middles import EXCHANGED
 from persona.tracking.sightings import Sightings
 
 SWAPPED: Final = (
@@ -61,6 +62,8 @@ def mend_swaps(sightings: Sightings) -> tuple[Sightings, Bool[Tensor, " t"]]:
         world=world,
         body=body,
         visibility=seen,
+        middles=torch.where(flip, sightings.middles[:, EXCHANGED], sightings.middles),
+        widths=torch.where(swap[:, None], sightings.widths[:, EXCHANGED], sightings.widths),
         left_hand=left,
         right_hand=right,
         left_seen=torch.where(swap, sightings.right_seen, sightings.left_seen),

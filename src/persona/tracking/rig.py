@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from persona.animation.grounding import leg_rig
@@ -21,6 +21,7 @@ from persona.body.skeleton import BODY_JOINTS, BONE_GROUPS, JOINT_IDS, PARENTS
 from persona.fitting.points import pose_landmarks
 from persona.records.body_fit import Identity
 from persona.records.body_params import rest_params
+from persona.tracking.middles import CUTS, Cut
 
 JOINTS: Final = len(BODY_JOINTS)
 """Pelvis to wrists."""
@@ -34,6 +35,19 @@ FACE: Final = slice(39, 43)
 """Rows of right cheek, left cheek, brow and chin of the face mesh: which way the head looks."""
 FACE_IDS: Final = (234, 454, 10, 152)
 """Their numbers in the face mesh."""
+MIDDLES: Final = slice(FACE.stop, FACE.stop + len(CUTS))
+"""Rows of the middles of limbs where `middles.CUTS` cut them."""
+POINTS: Final = MIDDLES.stop
+"""All rows."""
+SLAB: Final = 0.02
+"""Skin this near to a cut is on it [m]."""
+FLESH: Final[dict[str, tuple[str, ...]]] = {
+    "shoulder": ("shoulder", "elbow"), "elbow": ("elbow", "wrist"), "hip": ("hip", "knee"),
+    "knee": ("knee", "ankle"),
+}  # fmt: skip
+"""Joints whose skin belongs to a limb, by the joint that carries it."""
+TRUNK: Final = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar")
+"""The same of the trunk."""
 _SKIN: Final = {29: ANKLES[0], 30: ANKLES[1], 31: TOES[0], 32: TOES[1]}
 """Bones that carry heels and toes; all other skin landmarks are on the head."""
 
@@ -48,7 +62,8 @@ def _carriers() -> list[int]:
         rows.append(joint)
     for ankle, toe in zip(ANKLES, TOES, strict=True):
         rows += [ankle, ankle, toe]
-    return rows + [JOINT_IDS["head"]] * len(FACE_IDS)
+    rows += [JOINT_IDS["head"]] * len(FACE_IDS)
+    return rows + [JOINT_IDS[cut.joint] for cut in CUTS]
 
 
 CARRIERS: Final = tuple(_carriers())
@@ -70,8 +85,8 @@ class Rig:
 
     joints: Float[Tensor, "22 3"]
     """Rest joints [m]."""
-    points: Float[Tensor, "43 3"]
-    """Rest landmarks, sole points and points of the face [m]."""
+    points: Float[Tensor, "p 3"]
+    """Rest landmarks, sole points, points of the face and middles of limbs [m]."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class RigSlopes:
     """Derivative of a rig by betas and bone scales."""
 
     joints: Float[Tensor, "22 3 s"]
-    points: Float[Tensor, "43 3 s"]
+    points: Float[Tensor, "p 3 s"]
 
 
 @dataclass(frozen=True)
@@ -104,21 +119,21 @@ class Posed:
     """Rotation of every bone in the world."""
     centers: Float[Tensor, "t 22 3"]
     """Joints [m]."""
-    points: Float[Tensor, "t 43 3"]
+    points: Float[Tensor, "t p 3"]
     """The same points, posed [m]."""
 
 
 def rig_of(body: SmplxBody, identity: Identity) -> Rig:
     """Measure the bones of a person."""
-    joints, marks, face = _measured(body, identity)
+    joints, marks, face, middles = _measured(body, identity)
     legs = leg_rig(body, identity)
     ends = torch.tensor([[ankle, ankle, toe] for ankle, toe in zip(ANKLES, TOES, strict=True)])
     soles = joints[ends] + legs.soles.double()
-    return Rig(joints, torch.cat([marks, soles.reshape(6, 3), face]))
+    return Rig(joints, torch.cat([marks, soles.reshape(6, 3), face, middles]))
 
 
-def _measured(body: SmplxBody, identity: Identity) -> tuple[Tensor, Tensor, Tensor]:
-    """Give joints, Pose landmarks and points of the face in the rest pose [m]."""
+def _measured(body: SmplxBody, identity: Identity) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Give joints, Pose landmarks, points of the face and middles in the rest pose [m]."""
     rest = body.forward(
         replace(rest_params(), betas=identity.betas),
         joint_offsets=identity.joint_offsets,
@@ -127,7 +142,32 @@ def _measured(body: SmplxBody, identity: Identity) -> tuple[Tensor, Tensor, Tens
     )
     marks = pose_landmarks(body, rest)
     face = body.landmarks.mediapipe_face.select(list(FACE_IDS)).on(rest.rest_vertices)
-    return rest.rest_joints[:JOINTS].double(), marks.double(), face.double()
+    middles = torch.stack([_middle(body, rest.rest_vertices, marks, cut) for cut in CUTS])
+    return rest.rest_joints[:JOINTS].double(), marks.double(), face.double(), middles.double()
+
+
+def _middle(
+    body: SmplxBody, skin: Float[Tensor, "v 3"], marks: Float[Tensor, "33 3"], cut: Cut
+) -> Float[Tensor, " 3"]:
+    """Give the middle of a limb where it is cut; an oval has the same one from all sides."""
+    side, _, name = cut.joint.rpartition("_")
+    names = [f"{side}_{one}" for one in FLESH[name]] if side else list(TRUNK)
+    held = _held_by(body, tuple(JOINT_IDS[one] for one in names))
+    start, end = (marks[list(ends)].mean(0) for ends in cut.ends)
+    way = torch.nn.functional.normalize(end - start, dim=0)
+    center = start + cut.share * (end - start)
+    gap = skin[held] - center
+    flat = gap[((gap @ way).abs() < SLAB)]
+    flat = flat - (flat @ way)[:, None] * way
+    deep = torch.nn.functional.normalize(way.new_tensor([0.0, 0.0, 1.0]) - way[2] * way, dim=0)
+    axes = torch.stack([torch.linalg.cross(deep, way), deep])
+    places = flat @ axes.T
+    return center + (places.amin(0) + places.amax(0)) / 2 @ axes
+
+
+def _held_by(body: SmplxBody, joints: tuple[int, ...]) -> Int[Tensor, " n"]:
+    """Choose the skin that follows one of some joints most."""
+    return torch.isin(body.weights.argmax(1), torch.tensor(joints)).nonzero()[:, 0]
 
 
 def identity_from(body: SmplxBody, shape: Float[Tensor, " s"]) -> Identity:
@@ -159,10 +199,11 @@ def rig_slopes(
     for k in range(len(shape)):
         nudge = torch.zeros_like(shape)
         nudge[k] = step
-        moved, marks, face = _measured(body, identity_from(body, shape + nudge))
+        moved, marks, face, middles = _measured(body, identity_from(body, shape + nudge))
         joints.append((moved - here.joints) / step)
         change = torch.zeros_like(here.points)
-        change[LANDMARKS], change[FACE] = marks - here.points[LANDMARKS], face - here.points[FACE]
+        for rows, now in ((LANDMARKS, marks), (FACE, face), (MIDDLES, middles)):
+            change[rows] = now - here.points[rows]
         points.append(change / step)
     return here, RigSlopes(torch.stack(joints, -1), torch.stack(points, -1))
 
@@ -182,7 +223,7 @@ def pose_rig(rig: Rig, pose: Pose) -> Posed:
     return Posed(world, middle, points)
 
 
-def point_slopes(posed: Posed) -> Float[Tensor, "t 43 3 u"]:
+def point_slopes(posed: Posed) -> Float[Tensor, "t p 3 u"]:
     """Differentiate the points by small turns of all joints, each in its own frame, and a shift.
 
     Turning joint j moves a point below it by the cross product of the axis with its lever arm.
@@ -198,7 +239,7 @@ def point_slopes(posed: Posed) -> Float[Tensor, "t 43 3 u"]:
     return slopes
 
 
-def shape_slopes(slopes: RigSlopes, posed: Posed) -> Float[Tensor, "t 43 3 s"]:
+def shape_slopes(slopes: RigSlopes, posed: Posed) -> Float[Tensor, "t p 3 s"]:
     """Differentiate the points by the shape of the rig, in every pose."""
     parents, held = list(PARENTS[1:JOINTS]), list(CARRIERS)
     bones = slopes.joints[1:] - slopes.joints[parents]

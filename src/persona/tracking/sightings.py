@@ -1,11 +1,18 @@
 """Sightings: what the detector saw of one person in every frame of a clip, and of its camera."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+STATURE: Final = 1.70
+"""Height of the mean person [m]: what turns a metre into a share of the person."""
+LEAST_PX: Final = 10.0
+"""Nobody is held for smaller than this."""
+TRUNK_AND_LEGS: Final = (11, 12, 23, 24, 25, 26, 27, 28)
+"""Landmarks that tell how large a person is."""
 BODY_COUNT, HAND_COUNT, FACE_COUNT = 33, 21, 478
 """Landmarks of MediaPipe Pose, Hands and Face Mesh with irises."""
 
@@ -38,6 +45,10 @@ class Sightings:
     """Whether the face model saw a face."""
     face: Float[Tensor, "t 478 3"]
     """Face mesh [px], with relative depth, z away."""
+    middles: Float[Tensor, "t c 2"]
+    """Middles of limbs in the person's mask, where `middles.CUTS` cut them [px]."""
+    widths: Float[Tensor, "t c"]
+    """How wide the mask is there [px]; 0 where a cut tells nothing."""
     camera_turn: Float[Tensor, "t 3 3"]
     """Turns the shot's first camera into this frame's; both as x right, y up, z to the viewer."""
     size: tuple[int, int]
@@ -59,12 +70,16 @@ class Sightings:
         Twice the trunk plus a leg as space has it, times pixels per metre; bent people are not
         short. Ten pixels where nobody was seen.
         """
-        flat = self.body - self.body[:, [23, 24]].mean(1, keepdim=True)
-        spread = flat[:, [11, 12, 23, 24, 25, 26, 27, 28]].norm(dim=-1).square().sum(-1).sqrt()
-        deep = self.world[:, [11, 12, 23, 24, 25, 26, 27, 28], :2].norm(dim=-1)
-        per_metre = spread / deep.square().sum(-1).sqrt().clamp(min=0.1)
-        return torch.where(self.seen, per_metre * STATURE, torch.tensor(10.0)).clamp(min=10.0)
+        return torch.where(self.seen, height_px(self.body, self.world), torch.tensor(LEAST_PX))
 
 
-STATURE = 1.70
-"""Height of the mean person [m]: what turns a metre into a share of the person."""
+def height_px(
+    body: Float[Tensor, "*t 33 2"], world: Float[Tensor, "*t 33 3"]
+) -> Float[Tensor, "*t"]:
+    """Estimate how tall somebody would stand, from landmarks in the picture and in space [px]."""
+    rows = list(TRUNK_AND_LEGS)
+    flat = body - body[..., [23, 24], :].mean(-2, keepdim=True)
+    spread = flat[..., rows, :].norm(dim=-1).square().sum(-1).sqrt()
+    deep = world[..., rows, :2].norm(dim=-1)
+    per_metre = spread / deep.square().sum(-1).sqrt().clamp(min=0.1)
+    return (per_metre * STATURE).clamp(min=LEAST_PX)

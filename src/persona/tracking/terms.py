@@ -13,7 +13,7 @@ from persona.fitting.solver import Residual
 from persona.fitting.terms_priors import pose_spreads, rest_pose
 from persona.geometry.rotations import matrix_to_axis_angle, skew
 from persona.tracking.evidence import DIRECTIONS, ClipEvidence
-from persona.tracking.rig import JOINTS, LANDMARKS, UNKNOWNS, Pose, Posed
+from persona.tracking.rig import JOINTS, LANDMARKS, MIDDLES, UNKNOWNS, Pose, Posed
 
 PIXEL_SIGMA: Final = 0.010
 """Error of the detector, in heights of the person."""
@@ -25,6 +25,9 @@ DIRECTION_ROBUST: Final = 4.0
 FREEDOM: Final = 2.0
 """Poses are this much freer than those of photos, whose spreads are meant for people who stand:
 with them, the trunk of a deep squat falls back over the hips."""
+MIDDLE_SIGMA: Final = 0.006
+"""Error of the middle of a limb in the mask, in heights of the person."""
+MIDDLE_ROBUST: Final = 3.0
 LIMIT_SIGMA: Final = 0.05
 """How softly joints end [rad]."""
 
@@ -45,6 +48,7 @@ def frame_terms(evidence: ClipEvidence, *, extra: int = 0) -> FrameTerms:
     def terms(pose: Pose, posed: Posed, slopes: Slopes | None) -> list[Residual]:
         return [
             _pixels(evidence, posed, slopes),
+            _middles(evidence, posed, slopes),
             _directions(evidence, posed, slopes),
             *_priors(pose, extra, graded=slopes is not None),
         ]
@@ -60,6 +64,19 @@ def _pixels(evidence: ClipEvidence, posed: Posed, slopes: Slopes | None) -> Resi
     if slopes is not None:
         jacobian = (evidence.scene.pixel_slopes(points) * unit[..., None]) @ slopes[:, LANDMARKS]
     return Residual(name="keypoints", value=value, jacobian=jacobian, robust=PIXEL_ROBUST)
+
+
+def _middles(evidence: ClipEvidence, posed: Posed, slopes: Slopes | None) -> Residual:
+    """Compare middles of limbs with those of the mask, across each limb alone."""
+    points = posed.points[:, MIDDLES]
+    unit = evidence.middle_trust.sqrt() / (MIDDLE_SIGMA * evidence.height_px[:, None])
+    way = evidence.across * unit[..., None]
+    value = ((evidence.scene.pixels(points) - evidence.middles) * way).sum(-1, keepdim=True)
+    jacobian = None
+    if slopes is not None:
+        by_point = way[..., None, :] @ evidence.scene.pixel_slopes(points)
+        jacobian = by_point @ slopes[:, MIDDLES]
+    return Residual(name="middles", value=value, jacobian=jacobian, robust=MIDDLE_ROBUST)
 
 
 def _directions(evidence: ClipEvidence, posed: Posed, slopes: Slopes | None) -> Residual:

@@ -11,11 +11,12 @@ import torch
 from persona.core.errors import InputError
 from persona.core.progress import current
 from persona.images.clips import Frame
-from persona.perception.detectors import Detectors, Glimpse
+from persona.perception.detectors import Detectors
 from persona.tracking.camera_motion import CameraWatcher, camera_turns, still, turned_by
 from persona.tracking.cuts import CutFinder
 from persona.tracking.evidence import FOCAL_PER_SIDE
 from persona.tracking.following import Follower
+from persona.tracking.middles import CUTS, Measured, measured
 from persona.tracking.sightings import BODY_COUNT, FACE_COUNT, HAND_COUNT, Sightings
 
 FEWEST_FRAMES: Final = 3
@@ -32,7 +33,7 @@ class Watched:
 
     times: list[float] = field(default_factory=list)
     shots: list[int] = field(default_factory=list)
-    seen: list[Glimpse | None] = field(default_factory=list)
+    seen: list[Measured | None] = field(default_factory=list)
     motions: list[np.ndarray] = field(default_factory=list)
     """Motion of the background since the shot began [px]."""
     sure: list[bool] = field(default_factory=list)
@@ -83,7 +84,8 @@ def watch(
             watched.times.append(frame.time)
             watched.shots.append((watched.shots[-1] + int(cut)) if watched.shots else 0)
             background = aside.submit(camera.watch, frame.picture, follower.box)
-            watched.seen.append(follower.look(frame.picture))
+            seen = follower.look(frame.picture)
+            watched.seen.append(None if seen is None else measured(seen))
             watched.motions.append(background.result())
             watched.sure.append(camera.sure)
             stage.advance()
@@ -135,7 +137,7 @@ def _gathered(watched: Watched, focal_px: float | None) -> tuple[Sightings, Came
 
 
 def sightings_of(
-    glimpses: Sequence[Glimpse | None], times: Sequence[float], size: tuple[int, int]
+    glimpses: Sequence[Measured | None], times: Sequence[float], size: tuple[int, int]
 ) -> Sightings:
     """Stack frames of one shot of a camera that stands still."""
 
@@ -164,6 +166,8 @@ def sightings_of(
         left_hand=left,
         right_hand=right,
         face_seen=face_seen,
+        middles=stack("middles", len(CUTS), 2)[0],
+        widths=stack("widths", len(CUTS))[0],
         face=face,
         camera_turn=torch.eye(3, dtype=torch.float64).repeat(len(glimpses), 1, 1),
         size=size,

@@ -77,7 +77,8 @@ def multiview_subject(
     tracked = TrackedClip.of(
         path, cache=cache, rows=spec.rows, fps=spec.fps, focal_px=lens.focal_px, rectify=lens
     )
-    photo_at, photo = first_good_photo(tracked, person=spec.person, wanted=spec.front)
+    good = first_good_photo(tracked, person=spec.person, wanted=spec.front)
+    tracked, photo_at = tracked.on_bones(good.identity), good.index
     views = _Judge(
         clip=open_clip(other, fps=spec.fps),
         lens=Lens.of(judge, _size_of(other)),
@@ -104,7 +105,7 @@ def multiview_subject(
     return Subject(
         name=spec.name,
         dataset="multiview",
-        photo=photo,
+        photo=good.photo,
         frame_count=len(order),
         read=read,
         fps=tracked.track.own.fps if len(order) >= 0.9 * len(seen) else None,

@@ -14,6 +14,7 @@ from persona.body import BodyPose, load_body
 from persona.core.errors import FitError, InputError, PhotoError
 from persona.core.fingerprint import code_version, fingerprint
 from persona.core.progress import current
+from persona.core.threads import one_thread
 from persona.core.types import Faces, Image, Mask
 from persona.fitting.stage import FitBody
 from persona.geometry.cameras import Camera
@@ -28,7 +29,11 @@ from persona.records.body_fit import Identity
 from persona.records.motion import Motion
 from persona.records.photo import Photo
 from persona.records.storage import load_record, save_record
-from persona.tracking.track import track_frames
+from persona.tracking.clip_fit import fit_clip
+from persona.tracking.sightings import Sightings
+from persona.tracking.track import track_from
+from persona.tracking.watching import Camera as CameraMotion
+from persona.tracking.watching import watch
 
 TRACKERS: Final = ("tracking", "perception", "fitting", "body", "images", "kernels", "geometry")
 """Folders of this package whose code decides poses and masks."""
@@ -104,26 +109,29 @@ class TrackedClip:
         folder = cache / f"{clip.name}_{key[:12]}"
         if not (folder / "track.json").is_file():
             with current().stage(f"track {clip.name}"):
-                track = track_frames(
-                    load_body(),
-                    _rectified(clip, rectify),
-                    name=path.name,
-                    person=person,
-                    focal_px=focal_px,
-                )
-            kept = KeptTrack(
-                own=track.own,
-                identity=track.identity,
-                T_camera_world=track.T_camera_world,
-                seen=track.seen,
-                start=float(track.times[0]),
-                focal_px=track.focal_px,
-                size=track.size,
-            )
+                frames = _rectified(clip, rectify)
+                sightings, _ = watch(frames, person=person, name=path.name, focal_px=focal_px)
+                track = _tracked(sightings, clip.name, identity=None, focal_px=focal_px)
             folder.mkdir(parents=True, exist_ok=True)
-            save_record(folder / "track", kept)
-        kept = load_record(folder / "track", KeptTrack)
-        return cls(clip=clip, track=kept, folder=folder, rows=rows, rectify=rectify)
+            save_record(folder / "sightings", sightings)
+            save_record(folder / "track", track)
+        track = load_record(folder / "track", KeptTrack)
+        return cls(clip=clip, track=track, folder=folder, rows=rows, rectify=rectify)
+
+    def on_bones(self, identity: Identity) -> "TrackedClip":
+        """Track the same sightings on other bones, for example on those of a photo's fit.
+
+        Rotations mean something on the bones that they were found on: the same arm angle puts the
+        hand of a body with wider shoulders elsewhere.
+        """
+        file = self.folder / f"track_{fingerprint(identity)[:12]}"
+        if not file.with_suffix(".json").is_file():
+            sightings = load_record(self.folder / "sightings", Sightings)
+            focal = self.track.focal_px
+            with current().stage(f"fit {self.clip.name}"):
+                track = _tracked(sightings, self.clip.name, identity=identity, focal_px=focal)
+            save_record(file, track)
+        return replace(self, track=load_record(file, KeptTrack))
 
     @property
     def scale(self) -> float:
@@ -227,6 +235,26 @@ class TrackedClip:
         save_mask(self.mask_file(index), mask)
 
 
+def _tracked(
+    sightings: Sightings, name: str, *, identity: Identity | None, focal_px: float | None
+) -> KeptTrack:
+    """Fit a body to what was seen, and keep what readers need."""
+    body = load_body()
+    with torch.no_grad(), one_thread():
+        fit = fit_clip(body, sightings, identity=identity, focal_px=focal_px)
+        # How the camera moved is already in the sightings.
+        track = track_from(body, fit, CameraMotion(moving=False, said=""), name=name)
+    return KeptTrack(
+        own=track.own,
+        identity=track.identity,
+        T_camera_world=track.T_camera_world,
+        seen=track.seen,
+        start=float(track.times[0]),
+        focal_px=track.focal_px,
+        size=track.size,
+    )
+
+
 def cut_person(picture: Image, detectors: Detectors, *, name: str) -> Mask | None:
     """Cut the one person out of a picture; None, with a warning, where that cannot be done."""
     window = np.ascontiguousarray((picture.numpy() * 255 + 0.5).astype(np.uint8))
@@ -249,18 +277,27 @@ def _rectified(clip: Clip, rectify: Rectify | None) -> Iterator[Frame]:
         yield frame if rectify is None else Frame(rectify(frame.picture), frame.time)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GoodPhoto:
+    """A frame of a clip that can be a photo."""
+
+    index: int
+    """In the track."""
+    photo: Photo
+    """At the film's own size."""
+    identity: Identity
+    """Shape and bones of the body that was fitted to it."""
+
+
 def first_good_photo(
     tracked: TrackedClip, *, person: int | None = None, wanted: int | None = None
-) -> tuple[int, Photo]:
+) -> GoodPhoto:
     """Find the first frame that the product itself accepts as a photo of a whole person.
 
     Args:
         tracked: The clip.
         person: Which of several.
         wanted: This frame, whatever comes before.
-
-    Returns:
-        Its index in the track, and the photo, at the film's own size.
 
     Raises:
         PhotoError: None of the frames will do; the reason is that of the last one.
@@ -279,11 +316,11 @@ def first_good_photo(
             digest=fingerprint(picture),
         )
         try:
-            FitBody(body=load_body())(perceive(photo, person=person))
+            fit = FitBody(body=load_body())(perceive(photo, person=person))
         except (PhotoError, FitError) as refused:
             reason = refused
             continue
-        return index, photo
+        return GoodPhoto(index=index, photo=photo, identity=fit.identity)
     raise PhotoError(
         f"no frame of {tracked.clip.name} can be a photo"
         + (f": {reason.what}" if reason else ", none was reached"),

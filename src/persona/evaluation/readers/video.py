@@ -1,8 +1,8 @@
 """Any clip of one person: an avatar from its first good frame, judged by all others.
 
-Poses come from our own tracker, on the person's own bones, the same for every method; masks from
-our own segmenter. Both are wrong at times, and count against everybody alike: *unfitted* numbers
-are those of avatar and tracker together.
+Poses come from our own tracker, on the bones that were fitted to the photo, as `persona animate`
+does it: the same for every method. Masks come from our own segmenter. Both are wrong at times, and
+count against everybody alike: *unfitted* numbers are those of avatar and tracker together.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,8 @@ def video_subject(path: Path, spec: SubjectSpec, *, cache: Path) -> Subject:
         PhotoError: No frame can be a photo.
     """
     tracked = TrackedClip.of(path, cache=cache, rows=spec.rows, fps=spec.fps, person=spec.person)
-    photo_at, photo = first_good_photo(tracked, person=spec.person, wanted=spec.front)
+    good = first_good_photo(tracked, person=spec.person, wanted=spec.front)
+    tracked, photo_at = tracked.on_bones(good.identity), good.index
     seen = [int(k) for k in tracked.track.seen.nonzero()[:, 0] if int(k) != photo_at]
     kept = tracked.cut_out(evenly(seen, spec.frames))
     if not kept:
@@ -58,7 +59,7 @@ def video_subject(path: Path, spec: SubjectSpec, *, cache: Path) -> Subject:
     return Subject(
         name=spec.name,
         dataset="video",
-        photo=photo,
+        photo=good.photo,
         frame_count=len(kept),
         read=read,
         fps=tracked.track.own.fps if every_frame else None,
