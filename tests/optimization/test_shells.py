@@ -286,7 +286,7 @@ def standing(body, drawn):
     return vertices, faces, body.weights.double().numpy(), layers
 
 
-def webs_over(standing, camera, patch, *, skin=None, **changes):
+def webs_over(standing, camera, patch, *, skin=None, skirted=False, **changes):
     """Make the webs of a person whose outline also holds a patch."""
     vertices, _, weights, layers = standing
     layers = replace(layers, **changes)
@@ -298,6 +298,7 @@ def webs_over(standing, camera, patch, *, skin=None, **changes):
         vertices=vertices,
         vertex_weights=weights,
         skin=np.zeros_like(patch) if skin is None else skin,
+        skirted=skirted,
     )
 
 
@@ -352,6 +353,16 @@ def test_a_gap_between_shanks_is_parted_and_never_spans_the_legs(standing, drawn
         right = web.weights[:, [2, 5, 8, 11]].sum()
         assert min(left, right) == pytest.approx(0, abs=1e-6)
         assert max(left, right) > 0
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_under_a_skirt_of_its_own_and_on_skin_nothing_joins_both_legs(standing, drawn, bare):
+    gap = between(standing, drawn.camera, Limb.LEFT_LEG, Limb.RIGHT_LEG)
+    webs = webs_over(standing, drawn.camera, gap, skin=gap if bare else None, skirted=not bare)
+    assert webs
+    for web in webs:
+        left, right = (web.weights[:, rows].sum(1) for rows in ([1, 4, 7, 10], [2, 5, 8, 11]))
+        assert np.minimum(left, right).mean() < 0.02
 
 
 def test_what_shows_beside_a_hand_follows_it_only_if_it_is_skin(standing, drawn):

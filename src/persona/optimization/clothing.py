@@ -362,6 +362,7 @@ def _shells(
         vertices=vertices,
         vertex_weights=weights,
         skin=view.parts.numpy() == Part.SKIN,
+        skirted=bool(tubes),
     )
     return shells + webs
 

@@ -48,6 +48,7 @@ def web_shells(
     vertices: np.ndarray,
     vertex_weights: np.ndarray,
     skin: np.ndarray,
+    skirted: bool,
 ) -> list[Shell]:
     """Close what the body's surface leaves open inside the outline.
 
@@ -62,6 +63,7 @@ def web_shells(
         vertices: Dressed body, camera frame [m], (v, 3).
         vertex_weights: Skinning shares, (v, 55).
         skin: Where the picture shows skin, bool (h, w).
+        skirted: Whether a skirt hangs on a tube of its own; then nothing else joins both legs.
     """
     missing = mask & ~ndimage.binary_dilation(covered, iterations=1)
     shells = []
@@ -69,7 +71,7 @@ def web_shells(
     near_hand = cKDTree(project(vertices[by_hand], camera))
     patches = [
         part
-        for patch in _patches(missing, camera, vertices, vertex_weights)
+        for patch in _patches(missing, camera, vertices, vertex_weights, skin, skirted)
         for part in _bare_and_clothed(patch, skin, near_hand)
     ]
     for patch in patches:
@@ -92,13 +94,19 @@ def web_shells(
             continue
         # Hands wear nothing: what the picture shows beside one is cloth of something else.
         rows = slice(None) if bare else ~by_hand
-        weights = _web_weights(points, vertices[rows], vertex_weights[rows])
+        least = _skirt_share(patch, skin, skirted)
+        weights = _web_weights(points, vertices[rows], vertex_weights[rows], least)
         shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
     return shells
 
 
 def _patches(
-    missing: np.ndarray, camera: Camera, vertices: np.ndarray, vertex_weights: np.ndarray
+    missing: np.ndarray,
+    camera: Camera,
+    vertices: np.ndarray,
+    vertex_weights: np.ndarray,
+    skin: np.ndarray,
+    skirted: bool,
 ) -> list[np.ndarray]:
     """Part what is missing into patches; what lies between limbs that part is cut between them.
 
@@ -122,9 +130,15 @@ def _patches(
             distance, nearest = tree.query(spots)
             owner = side[legs[nearest]]
             joins = (owner == 1).any() and (owner == 2).any()
-            folds = thigh[legs[nearest]].mean() < SKIRT_SHARE and distance.max() < LEG_REACH_PX
+            folds = thigh[legs[nearest]].mean() < _skirt_share(patch, skin, skirted)
+            folds &= distance.max() < LEG_REACH_PX
             patches += _parted(patch, side[legs], tree) if joins and folds else [patch]
     return patches
+
+
+def _skirt_share(patch: np.ndarray, skin: np.ndarray, skirted: bool) -> float:
+    """Say from what share of thigh and pelvis around it a patch may be a skirt: skin never is."""
+    return np.inf if skirted or skin[patch].mean() > 0.5 else SKIRT_SHARE
 
 
 def _bare_and_clothed(patch: np.ndarray, skin: np.ndarray, near_hand: cKDTree) -> list[np.ndarray]:
@@ -153,11 +167,11 @@ def _spots(patch: np.ndarray) -> np.ndarray:
 
 
 def _web_weights(
-    points: np.ndarray, vertices: np.ndarray, vertex_weights: np.ndarray
+    points: np.ndarray, vertices: np.ndarray, vertex_weights: np.ndarray, least_thigh: float
 ) -> np.ndarray:
     """Let a web follow the bones around it, but never two limbs that part when the person moves.
 
-    Legs and torso may share a web (that is a skirt). An arm that rests against the torso may not:
+    Legs and torso may share a web (that is a skirt) with ``least_thigh`` of thighs around it. An arm that rests against the torso may not:
     the web would fan out when the arm is lifted, so it goes with whichever touches it more.
     """
     groups = WEB_GROUP[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
@@ -166,7 +180,7 @@ def _web_weights(
     members = np.where(groups == group)[0]
     legs = LEG_SIDE[LIMB_OF_JOINT[vertex_weights[members].argmax(1)]]
     here = cKDTree(vertices[members]).query(points, 8)[1].ravel()
-    if vertex_weights[members[here]][:, list(SKIRT_JOINTS)].sum(1).mean() < SKIRT_SHARE:
+    if vertex_weights[members[here]][:, list(SKIRT_JOINTS)].sum(1).mean() < least_thigh:
         leg = np.bincount(legs[here], minlength=3).argmax()
         members = members[legs == leg] if leg else members
     distance, ids = cKDTree(vertices[members]).query(points, WEB_NEIGHBORS)
