@@ -71,7 +71,7 @@ def web_shells(
     near_hand = cKDTree(project(vertices[by_hand], camera))
     patches = [
         part
-        for patch in _patches(missing, camera, vertices, vertex_weights, skin, skirted)
+        for patch in _patches(missing, camera, vertices, vertex_weights, skin, skirted=skirted)
         for part in _bare_and_clothed(patch, skin, near_hand)
     ]
     for patch in patches:
@@ -94,7 +94,7 @@ def web_shells(
             continue
         # Hands wear nothing: what the picture shows beside one is cloth of something else.
         rows = slice(None) if bare else ~by_hand
-        least = _skirt_share(patch, skin, skirted)
+        least = _skirt_share(patch, skin, skirted=skirted)
         weights = _web_weights(points, vertices[rows], vertex_weights[rows], least)
         shells.append(Shell(vertices=points, faces=faces, weights=weights, is_hair=False))
     return shells
@@ -106,6 +106,7 @@ def _patches(
     vertices: np.ndarray,
     vertex_weights: np.ndarray,
     skin: np.ndarray,
+    *,
     skirted: bool,
 ) -> list[np.ndarray]:
     """Part what is missing into patches; what lies between limbs that part is cut between them.
@@ -130,13 +131,13 @@ def _patches(
             distance, nearest = tree.query(spots)
             owner = side[legs[nearest]]
             joins = (owner == 1).any() and (owner == 2).any()
-            folds = thigh[legs[nearest]].mean() < _skirt_share(patch, skin, skirted)
+            folds = thigh[legs[nearest]].mean() < _skirt_share(patch, skin, skirted=skirted)
             folds &= distance.max() < LEG_REACH_PX
             patches += _parted(patch, side[legs], tree) if joins and folds else [patch]
     return patches
 
 
-def _skirt_share(patch: np.ndarray, skin: np.ndarray, skirted: bool) -> float:
+def _skirt_share(patch: np.ndarray, skin: np.ndarray, *, skirted: bool) -> float:
     """Say from what share of thigh and pelvis around it a patch may be a skirt: skin never is."""
     return np.inf if skirted or skin[patch].mean() > 0.5 else SKIRT_SHARE
 
@@ -171,8 +172,9 @@ def _web_weights(
 ) -> np.ndarray:
     """Let a web follow the bones around it, but never two limbs that part when the person moves.
 
-    Legs and torso may share a web (that is a skirt) with ``least_thigh`` of thighs around it. An arm that rests against the torso may not:
-    the web would fan out when the arm is lifted, so it goes with whichever touches it more.
+    Legs and torso may share a web with ``least_thigh`` of thighs around it: that is a skirt. An arm
+    that rests against the torso may not: the web would fan out when the arm is lifted, so it goes
+    with whichever touches it more.
     """
     groups = WEB_GROUP[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
     nearest = groups[cKDTree(vertices).query(points, 8)[1].ravel()]
