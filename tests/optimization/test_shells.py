@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from persona.geometry.cameras import photo_camera
@@ -16,7 +17,7 @@ from persona.optimization.hats import Hat
 from persona.optimization.limbs import LIMB_OF_JOINT, Limb
 from persona.optimization.shells import BodyLayers, grow_depth, harmonic, inscribed_balls
 from persona.optimization.silhouette import draw_mask, project
-from persona.optimization.webs import WEB_GROUP, web_shells
+from persona.optimization.webs import WEB_GROUP, known_of_its_leg, web_shells
 
 DEPTH = 2.0
 CAMERA = photo_camera(120, 120, 200.0)
@@ -358,11 +359,31 @@ def test_a_gap_between_shanks_is_parted_and_never_spans_the_legs(standing, drawn
 @pytest.mark.parametrize("bare", [False, True])
 def test_under_a_skirt_of_its_own_and_on_skin_nothing_joins_both_legs(standing, drawn, bare):
     gap = between(standing, drawn.camera, Limb.LEFT_LEG, Limb.RIGHT_LEG)
-    webs = webs_over(standing, drawn.camera, gap, skin=gap if bare else None, skirted=not bare)
+    skin = np.ones_like(gap) if bare else None
+    webs = webs_over(standing, drawn.camera, gap, skin=skin, skirted=not bare)
     assert webs
     for web in webs:
         left, right = (web.weights[:, rows].sum(1) for rows in ([1, 4, 7, 10], [2, 5, 8, 11]))
         assert np.minimum(left, right).mean() < 0.02
+
+
+def test_the_depth_of_the_other_leg_is_left_out_half_a_step_behind(standing, drawn):
+    vertices, faces, weights, _ = standing
+    camera, shape = drawn.camera, standing[3].covered.shape
+    left, right = (weights[:, rows].sum(1) > 0.9 for rows in ([4, 7, 10], [5, 8, 11]))
+    ahead = vertices - np.array([0.0, 0.0, 0.5]) * left[:, None]
+    left_mask, right_mask = (
+        draw_mask(ahead, faces[rows[faces].all(1)], camera, shape) for rows in (left, right)
+    )
+    front = np.where(left_mask, ahead[left, 2].mean(), np.inf)
+    front[right_mask] = ahead[right, 2].mean()
+    patch = ndimage.binary_dilation(left_mask, iterations=3) & ~left_mask & ~right_mask
+    known = left_mask | right_mask
+    kept = known_of_its_leg(patch, known, front, camera, ahead, weights)
+    assert kept[left_mask].mean() > 0.99
+    assert not kept[right_mask].any()
+    both = patch | (ndimage.binary_dilation(right_mask, iterations=3) & ~known)
+    assert np.array_equal(known_of_its_leg(both, known, front, camera, ahead, weights), known)
 
 
 def test_what_shows_beside_a_hand_follows_it_only_if_it_is_skin(standing, drawn):

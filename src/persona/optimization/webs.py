@@ -82,6 +82,9 @@ def web_shells(
         grown = ndimage.binary_dilation(patch, iterations=WEB_OVERLAP_PX) & mask
         grown &= skin | patch if bare else True
         known = grown & layers.covered & np.isfinite(layers.front)
+        known = known_of_its_leg(patch, known, layers.front, camera, vertices, vertex_weights)
+        if not known.any():
+            continue
         middle = spread(layers.front, known, grown)
         thickness = 0.6 * np.sqrt(inflate(grown)) * float(middle[grown].mean()) / camera.focal_px
         hand = layers.hidden_hand
@@ -135,6 +138,31 @@ def _patches(
             folds &= distance.max() < LEG_REACH_PX
             patches += _parted(patch, side[legs], tree) if joins and folds else [patch]
     return patches
+
+
+def known_of_its_leg(
+    patch: np.ndarray,
+    known: np.ndarray,
+    front: np.ndarray,
+    camera: Camera,
+    vertices: np.ndarray,
+    vertex_weights: np.ndarray,
+) -> np.ndarray:
+    """Leave the other leg's depth out, where what shows beside a patch is of one leg alone.
+
+    Legs that cross in the picture are a step apart: a patch that leant on both would be a spike.
+    """
+    side = LEG_SIDE[LIMB_OF_JOINT[vertex_weights.argmax(1)]]
+    owners = np.unique(side[cKDTree(project(vertices, camera)).query(_spots(patch))[1]])
+    legs = owners[owners > 0]
+    if len(legs) != 1:
+        return known
+    depth = front[known][:, None]
+    places = (_spots(known) - np.array(camera.center_px)) * depth / camera.focal_px
+    places = np.concatenate([places, depth], 1)
+    mine = known.copy()
+    mine[known] = np.isin(side[cKDTree(vertices).query(places)[1]], (0, legs[0]))
+    return mine
 
 
 def _skirt_share(patch: np.ndarray, skin: np.ndarray, *, skirted: bool) -> float:
