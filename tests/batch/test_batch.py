@@ -320,7 +320,7 @@ def test_twenty_workers_and_the_head_are_killed(photos, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_batch_that_goes_on(photos, tmp_path):
-    photos(*["go 0.5"] * 12)
+    photos(*["go 1.5"] * 12)  # long enough for the signal to arrive on a busy machine
     folder, out = str(tmp_path / "photos"), tmp_path / "out"
     head = subprocess.Popen([*HEAD, "run", str(out), folder], cwd=ROOT, stderr=subprocess.PIPE)
     shelf = Shelf(str(out))
