@@ -1,6 +1,7 @@
 """A head of its own process, to be killed or measured: ``quick_head.py run|many OUT ...``."""
 
 import os
+import signal
 import sys
 
 from persona.batch.head import run_batch
@@ -59,6 +60,8 @@ def run(out, folder, *, retry):
 
 
 if __name__ == "__main__":
+    # A shell that runs tests in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1] == "many":
         many(sys.argv[2], int(sys.argv[3]))
     else:
