@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from mimicmotion_gpu import FULL_ENCODER
 
 from persona.core.errors import BackendError
 from persona.synthesis.diffusion.settings import WanAnimateSettings
@@ -78,15 +79,7 @@ TINY = {
 FULL = {
     "transformer": {},
     "vae": {},
-    "vision": {
-        "hidden_act": "gelu",
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_attention_heads": 16,
-        "num_hidden_layers": 32,
-        "patch_size": 14,
-        "image_size": 224,
-    },
+    "vision": FULL_ENCODER,
     "text": {
         "vocab_size": 256384,
         "d_model": 4096,
